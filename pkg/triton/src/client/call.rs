@@ -143,6 +143,12 @@ impl Call {
         self
     }
 
+    /// Sets how urgent the call is where its operation's usual priority is not right.
+    pub(crate) fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
     /// Statuses that are answers to this call although they are not successes, such as 410 for a read.
     pub(crate) fn accept(mut self, statuses: &'static [StatusCode]) -> Self {
         self.also_accepted = statuses;

@@ -8,8 +8,7 @@
 //! budget, signing, and repeats with growing, jittered delays. What is harmless twice is repeated after any
 //! failure of the way; a create only when it surely did not happen, see [`Error::may_have_taken_effect`].
 //!
-//! An instance that is destroyed is data, not an error: reads answer it with
-//! [`Found::Gone`](crate::types::Found).
+//! An instance that is destroyed is data, not an error: reads answer it with [`Found::Gone`].
 //!
 //! [`Error::may_have_taken_effect`]: crate::Error::may_have_taken_effect
 
