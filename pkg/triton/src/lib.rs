@@ -4,6 +4,8 @@ pub mod auth;
 pub mod budget;
 pub mod client;
 pub mod error;
+pub mod id;
+pub mod types;
 
 pub use self::client::Client;
 pub use self::error::{Error, Kind};

@@ -18,7 +18,7 @@
 //         /// What it does, units, errors (reference 2.x).
 //         pub async fn get_network(&self, id: NetworkId) -> Result<Network> {
 //             let call = Call::get("GetNetwork", format!("network {id}")).path(["networks", &id.to_string()]);
-//             self.send(call).await?.json()
+//             self.send(call).await?.object()
 //         }
 //     }
 //
@@ -27,6 +27,7 @@
 mod answer;
 mod call;
 mod connect;
+mod found;
 mod retry;
 mod tls;
 mod transport;
@@ -43,6 +44,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 pub(crate) use self::call::Call;
 pub use self::connect::{Connect, Stream};
 use self::connect::{Connector, Network};
+pub use self::found::Found;
 pub use self::tls::{ClientIdentity, Tls, TlsError};
 pub(crate) use self::transport::Reply;
 use crate::auth::Authenticate;

@@ -17,6 +17,7 @@ use super::retry::Delays;
 use super::{Client, Outcome};
 use crate::auth::RequestHead;
 use crate::error::{Error, Kind};
+use crate::types::{self, DecodedList};
 
 /// The API versions we speak, as the official client asks for them (reference 2.1).
 const ACCEPT_VERSION: &str = "~9||~8";
@@ -134,7 +135,7 @@ impl Client {
             Ok(_) => self.shared.budget.served(),
             // Read-only mode refuses writes only, so its Retry-After must not hold back reads.
             Err(failure) if kind == Some(Kind::Throttled) => {
-                self.shared.budget.slow_down(failure.retry_after)
+                self.shared.budget.slow_down(failure.retry_after);
             }
             Err(_) if kind == Some(Kind::Unavailable) => self.shared.budget.slow_down(None),
             Err(_) => {}

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::checks::Reason;
-use super::index::{Changed, List};
+use super::index::{Changed, Index, List};
 use super::relist::Relist;
 use super::store::{Feed, Store};
 use crate::budget::Priority;
@@ -92,7 +92,11 @@ struct Read {
 impl Reflector {
     /// A reflector with an empty store.
     pub fn new(client: Client, settings: Settings) -> Self {
-        Self { client, store: Store::new(Instant::now()), settings }
+        Self {
+            client,
+            store: Store::new(Instant::now()),
+            settings,
+        }
     }
 
     /// The store that this reflector keeps.
@@ -114,7 +118,7 @@ impl Reflector {
         let mut news = Vec::new();
         loop {
             let now = Instant::now();
-            self.store.change(|index, now| index.expire(now));
+            self.store.change(Index::expire);
             if listing.is_terminated() {
                 if self.store.read().checks.due_for_content(now) > READS_BEFORE_LIST {
                     relist.hurry(now);
@@ -159,7 +163,14 @@ impl Reflector {
 
     fn take_due(&self, limit: usize) -> Vec<(InstanceId, Reason)> {
         let mut due = Vec::new();
-        if limit > 0 && self.store.read().checks.next_due().is_some_and(|at| at <= Instant::now()) {
+        if limit > 0
+            && self
+                .store
+                .read()
+                .checks
+                .next_due()
+                .is_some_and(|at| at <= Instant::now())
+        {
             self.store.change(|index, now| {
                 due = index.checks.take_due(now, limit);
                 Changed::new()
@@ -179,7 +190,6 @@ impl Reflector {
     }
 
     fn take_news(&self, news: impl Iterator<Item = FeedNews>, relist: &mut Relist) {
-        let now = Instant::now();
         self.store.change(|index, now| {
             let mut changed = Changed::new();
             for item in news {
@@ -229,13 +239,19 @@ impl Reflector {
             Err(error) => {
                 relist.failed(Instant::now(), self.interval());
                 warn!(%error, failures = relist.failures(), "the instances could not be listed; nothing changes");
-                self.store.change_health(|health| health.list_failures = relist.failures());
+                self.store
+                    .change_health(|health| health.list_failures = relist.failures());
             }
         }
     }
 
     fn take_read(&self, read: Read) {
-        let Read { id, reason, begun, answer } = read;
+        let Read {
+            id,
+            reason,
+            begun,
+            answer,
+        } = read;
         self.store.change(|index, now| match answer {
             Ok(Found::Present(instance)) => index.apply_found(instance, begun, now),
             Ok(Found::Gone(instance)) => index.apply_gone(id, Some(instance), now),
@@ -259,13 +275,22 @@ fn priority(reason: Reason) -> Priority {
 
 async fn read(client: Client, id: InstanceId, reason: Reason) -> Read {
     let begun = Instant::now();
-    Read { id, reason, begun, answer: client.get_instance(id).await }
+    Read {
+        id,
+        reason,
+        begun,
+        answer: client.get_instance(id).await,
+    }
 }
 
 /// Walks all pages. Rows may repeat and be missing, since nothing holds the list still (reference 2.6).
 async fn list(client: Client) -> Result<List, Error> {
     let begun = Instant::now();
-    let mut list = List { begun, rows: Vec::new(), clean: true };
+    let mut list = List {
+        begun,
+        rows: Vec::new(),
+        clean: true,
+    };
     let mut known = HashSet::new();
     for page in 0..MOST_PAGES {
         let page_begun = Instant::now();
@@ -279,7 +304,8 @@ async fn list(client: Client) -> Result<List, Error> {
         list.clean &= answer.is_clean();
         let before = known.len();
         known.extend(answer.items.iter().map(|instance| instance.id));
-        list.rows.extend(answer.items.into_iter().map(|instance| (page_begun, instance)));
+        list.rows
+            .extend(answer.items.into_iter().map(|instance| (page_begun, instance)));
         if received < MAX_PAGE as usize {
             return Ok(list);
         }

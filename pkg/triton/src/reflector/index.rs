@@ -61,11 +61,17 @@ impl Index {
     }
 
     pub(super) fn named(&self, name: &str) -> Vec<Arc<Entry>> {
-        self.keys.named(name).filter_map(|id| self.entries.get(&id).cloned()).collect()
+        self.keys
+            .named(name)
+            .filter_map(|id| self.entries.get(&id).cloned())
+            .collect()
     }
 
     pub(super) fn tagged(&self, key: &str, value: &TagValue) -> Vec<Arc<Entry>> {
-        self.keys.tagged(key, value).filter_map(|id| self.entries.get(&id).cloned()).collect()
+        self.keys
+            .tagged(key, value)
+            .filter_map(|id| self.entries.get(&id).cloned())
+            .collect()
     }
 
     pub(super) fn entries(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
@@ -101,7 +107,11 @@ impl Index {
             return self.apply_gone(id, Some(instance), now);
         }
         self.checks.settled_by_read(id, begun);
-        if self.observe(instance, Source::Get, Some(begun), now) { vec![id] } else { Changed::new() }
+        if self.observe(instance, Source::Get, Some(begun), now) {
+            vec![id]
+        } else {
+            Changed::new()
+        }
     }
 
     /// A read of one instance was answered with 410, which proves that it is gone for ever.
@@ -116,7 +126,11 @@ impl Index {
         let Some(entry) = self.entries.get(&id).filter(|entry| entry.as_of <= begun) else {
             return Changed::new();
         };
-        if entry.pending.iter().any(|pending| pending.expectation == Expectation::Created) {
+        if entry
+            .pending
+            .iter()
+            .any(|pending| pending.expectation == Expectation::Created)
+        {
             self.checks.ask(id, Reason::Content, now, now + AFTER_WRITE);
             return Changed::new();
         }
@@ -127,7 +141,11 @@ impl Index {
         if apart && doubt.last_missed.is_some_and(|missed| missed >= first) {
             return self.bury(id, None, Proof::NotFound, now);
         }
-        let due = if apart { now + NOT_FOUND_APART } else { first + NOT_FOUND_APART };
+        let due = if apart {
+            now + NOT_FOUND_APART
+        } else {
+            first + NOT_FOUND_APART
+        };
         self.checks.ask(id, Reason::NotFound, now, due);
         self.put(entry);
         Changed::new()
@@ -146,7 +164,11 @@ impl Index {
             }
             return Changed::new();
         };
-        if self.observe(*instance, Source::Feed, None, now) { vec![id] } else { Changed::new() }
+        if self.observe(*instance, Source::Feed, None, now) {
+            vec![id]
+        } else {
+            Changed::new()
+        }
     }
 
     /// A create was answered with this instance.
@@ -154,7 +176,11 @@ impl Index {
         let id = instance.id;
         let changed = self.observe(instance, Source::Write, Some(now), now);
         // An event may have been faster than the answer; then there is nothing left to wait for.
-        if self.entries.get(&id).is_some_and(|entry| entry.source == Source::Write) {
+        if self
+            .entries
+            .get(&id)
+            .is_some_and(|entry| entry.source == Source::Write)
+        {
             return self.expect(id, Expectation::Created, now);
         }
         if changed { vec![id] } else { Changed::new() }
@@ -162,9 +188,13 @@ impl Index {
 
     /// A write to this instance was accepted.
     pub(super) fn expect(&mut self, id: InstanceId, expectation: Expectation, now: Instant) -> Changed {
-        let Some(entry) = self.entries.get(&id) else { return Changed::new() };
+        let Some(entry) = self.entries.get(&id) else {
+            return Changed::new();
+        };
         let mut entry = Entry::clone(entry);
-        entry.pending.retain_mut(|earlier| earlier.expectation.yield_to(&expectation));
+        entry
+            .pending
+            .retain_mut(|earlier| earlier.expectation.yield_to(&expectation));
         let expires = now + PENDING_FOR;
         entry.pending.push(Pending { expectation, expires });
         entry.apply_pending();
@@ -179,7 +209,9 @@ impl Index {
         let mut changed = Changed::new();
         while let Some(&(at, id)) = self.expiries.first().filter(|(at, _)| *at <= now) {
             self.expiries.remove(&(at, id));
-            let Some(entry) = self.entries.get(&id) else { continue };
+            let Some(entry) = self.entries.get(&id) else {
+                continue;
+            };
             if entry.pending.iter().all(|pending| pending.expires > now) {
                 continue;
             }
@@ -242,7 +274,9 @@ impl Index {
             entry.observed = Arc::new(seen);
         }
         let waiting = entry.pending.len();
-        entry.pending.retain(|pending| !pending.expectation.is_met(&entry.observed));
+        entry
+            .pending
+            .retain(|pending| !pending.expectation.is_met(&entry.observed));
         let changed = !same || waiting != entry.pending.len();
         if changed {
             entry.apply_pending();
@@ -260,7 +294,9 @@ impl Index {
         begun: Option<Instant>,
         now: Instant,
     ) -> bool {
-        let Some(tombstone) = self.tombstones.get(id) else { return true };
+        let Some(tombstone) = self.tombstones.get(id) else {
+            return true;
+        };
         let later = begun.is_some_and(|begun| begun > tombstone.at);
         match (tombstone.proof, source) {
             (_, Source::Get) if later => {}
@@ -291,7 +327,12 @@ impl Index {
             .entries
             .values()
             .filter(|entry| !shown.contains(&entry.id()) && entry.as_of < begun && entry.known_since < begun)
-            .filter(|entry| !entry.pending.iter().any(|pending| pending.expectation == Expectation::Created))
+            .filter(|entry| {
+                !entry
+                    .pending
+                    .iter()
+                    .any(|pending| pending.expectation == Expectation::Created)
+            })
             // Lists leave out failed instances, so only one that a read did not find either is in doubt.
             .filter(|entry| entry.observed.state != InstanceState::Failed || entry.doubt.is_some())
             .cloned()
@@ -315,7 +356,8 @@ impl Index {
     fn put(&mut self, entry: Entry) {
         let entry = Arc::new(entry);
         let old = self.entries.insert(entry.id(), Arc::clone(&entry));
-        self.keys.update(old.as_ref().map(|old| &*old.expected), Some(&entry.expected));
+        self.keys
+            .update(old.as_ref().map(|old| &*old.expected), Some(&entry.expected));
     }
 
     fn bury(&mut self, id: InstanceId, last: Option<Instance>, proof: Proof, now: Instant) -> Changed {
@@ -327,13 +369,22 @@ impl Index {
         let Some(instance) = last.or_else(|| old.map(|old| Arc::clone(&old.observed))) else {
             return Changed::new();
         };
-        self.tombstones.insert(Tombstone { instance, proof, at: now });
+        self.tombstones.insert(Tombstone {
+            instance,
+            proof,
+            at: now,
+        });
         vec![id]
     }
 }
 
 fn new_doubt(since: Instant) -> Doubt {
-    Doubt { since, missed_lists: 0, first_not_found: None, last_missed: None }
+    Doubt {
+        since,
+        missed_lists: 0,
+        first_not_found: None,
+        last_missed: None,
+    }
 }
 
 /// Completes what a source does not carry from what is known: events have no package, and only reads have

@@ -18,7 +18,12 @@ impl Keys {
     }
 
     pub(super) fn tagged(&self, key: &str, value: &TagValue) -> impl Iterator<Item = InstanceId> {
-        self.by_tag.get(key).and_then(|values| values.get(value)).into_iter().flatten().copied()
+        self.by_tag
+            .get(key)
+            .and_then(|values| values.get(value))
+            .into_iter()
+            .flatten()
+            .copied()
     }
 
     /// Follows one instance from what it was to what it is.
@@ -38,7 +43,10 @@ impl Keys {
     }
 
     fn add(&mut self, instance: &Instance) {
-        self.by_name.entry(instance.name.clone()).or_default().insert(instance.id);
+        self.by_name
+            .entry(instance.name.clone())
+            .or_default()
+            .insert(instance.id);
         for (key, value) in &instance.tags {
             if !self.by_tag.contains_key(key.as_str()) {
                 self.by_tag.insert(key.as_str().into(), HashMap::new());
@@ -57,7 +65,9 @@ impl Keys {
             }
         }
         for (key, value) in &instance.tags {
-            let Some(values) = self.by_tag.get_mut(key.as_str()) else { continue };
+            let Some(values) = self.by_tag.get_mut(key.as_str()) else {
+                continue;
+            };
             if let Some(ids) = values.get_mut(value) {
                 ids.remove(&instance.id);
                 if ids.is_empty() {

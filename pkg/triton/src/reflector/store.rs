@@ -75,8 +75,12 @@ impl Health {
 
 impl Store {
     pub(super) fn new(now: Instant) -> Self {
-        let health =
-            Health { feed: Feed::Down(now), last_list: None, last_clean_list: None, list_failures: 0 };
+        let health = Health {
+            feed: Feed::Down(now),
+            last_list: None,
+            last_clean_list: None,
+            list_failures: 0,
+        };
         Self(Arc::new(Shared {
             index: RwLock::default(),
             subscribers: Subscribers::default(),
@@ -136,7 +140,9 @@ impl Store {
     pub fn subscribe(&self) -> Subscription {
         // Under the lock, so that no change falls between the snapshot and the subscription.
         let index = self.read();
-        self.0.subscribers.subscribe(index.entries().map(|entry| entry.id()))
+        self.0
+            .subscribers
+            .subscribe(index.entries().map(|entry| entry.id()))
     }
 
     /// Notes that a write to an instance was accepted. Until a read shows it, or
@@ -172,7 +178,8 @@ impl Store {
         &self,
         change: impl FnOnce(&mut Index, Instant) -> T,
     ) {
-        let mut index: RwLockWriteGuard<'_, Index> = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index: RwLockWriteGuard<'_, Index> =
+            self.0.index.write().unwrap_or_else(PoisonError::into_inner);
         let changed: Changed = change(&mut index, Instant::now()).into_iter().collect();
         drop(index);
         self.0.subscribers.publish(&changed);
