@@ -42,9 +42,17 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Decodes the body.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|source| {
+    /// Decodes a body that is one object.
+    pub(crate) fn object<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        types::decode(&self.body).map_err(|source| {
+            self.protocol_error("the answer cannot be understood")
+                .caused_by(source)
+        })
+    }
+
+    /// Decodes a body that is a list. Elements that cannot be read are told apart, not an error.
+    pub(crate) fn list<T: DeserializeOwned>(&self) -> Result<DecodedList<T>, Error> {
+        types::decode_list(&self.body).map_err(|source| {
             self.protocol_error("the answer cannot be understood")
                 .caused_by(source)
         })
