@@ -28,6 +28,10 @@ const AFTER_LAG: Duration = Duration::from_secs(5);
 /// A write that the feed has not shown by now is looked for with a read.
 const AFTER_WRITE: Duration = Duration::from_secs(15);
 
+/// No list shows a failed instance, so its end may go unnoticed when its event is lost: it is read when nothing
+/// was heard of it for this long.
+const FAILED_UNSEEN: Duration = Duration::from_secs(1800);
+
 /// One walk through all pages of ListMachines.
 #[derive(Debug)]
 pub(super) struct List {
@@ -89,10 +93,10 @@ impl Index {
                 continue;
             }
             shown.insert(id);
+            self.checks.settled_by_list(id, begun);
             if self.observe(instance, Source::List, Some(begun), now) {
                 changed.push(id);
             }
-            self.checks.settled_by_list(id, begun);
         }
         if list.clean {
             self.doubt_missing(&shown, list.begun, now);
@@ -333,13 +337,18 @@ impl Index {
                     .iter()
                     .any(|pending| pending.expectation == Expectation::Created)
             })
-            // Lists leave out failed instances, so only one that a read did not find either is in doubt.
-            .filter(|entry| entry.observed.state != InstanceState::Failed || entry.doubt.is_some())
             .cloned()
             .collect();
         for entry in missing {
             let mut entry = Entry::clone(&entry);
             let id = entry.id();
+            // Lists leave out failed instances: only one that a read did not find either is in doubt.
+            if entry.observed.state == InstanceState::Failed && entry.doubt.is_none() {
+                if now.saturating_duration_since(entry.as_of) >= FAILED_UNSEEN {
+                    self.checks.ask(id, Reason::Missing, now, now);
+                }
+                continue;
+            }
             let doubt = entry.doubt.get_or_insert(new_doubt(begun));
             doubt.missed_lists = doubt.missed_lists.saturating_add(1);
             // A list that shows nothing at all is no witness.

@@ -16,7 +16,7 @@
 //! - An error removes nothing and changes nothing.
 //!
 //! Instances in state `failed` are not in default lists (reference 2.12), so the reflector knows those that
-//! it saw fail or that it was told of, and does not expect them in lists.
+//! it saw fail or that it was told of, does not expect them in lists, and reads each every half hour.
 
 mod checks;
 mod driver;
@@ -27,6 +27,8 @@ mod pending;
 mod relist;
 mod store;
 mod subscription;
+#[cfg(test)]
+mod tests;
 mod tombstones;
 
 pub use self::driver::{Reflector, Settings};
