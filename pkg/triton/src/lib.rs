@@ -1,1 +1,4 @@
 //! A client for Triton DataCenter.
+
+pub mod id;
+pub mod types;
