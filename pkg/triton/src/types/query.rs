@@ -20,3 +20,6 @@ impl Query {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests;
