@@ -4,6 +4,7 @@ pub mod auth;
 pub mod budget;
 pub mod changefeed;
 pub mod client;
+pub mod cmon;
 pub mod error;
 pub mod id;
 pub mod reflector;

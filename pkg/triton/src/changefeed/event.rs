@@ -127,3 +127,79 @@ fn part<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
 fn milliseconds(raw: &RawValue) -> Option<i64> {
     raw.get().trim_matches('"').parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "8a5918c3-84a2-4122-9ed5-60d76d7a8525";
+
+    /// The event of reference 2.26 with this `published` and these further parts of the object.
+    fn frame(published: &str, object: &str) -> String {
+        format!(
+            r#"{{"published":{published},
+                "changeKind":{{"resource":"vm","subResources":["state","zone_state","state"]}},
+                "changedResourceId":"{ID}","resourceState":"stopping",
+                "resourceObject":{object}}}"#
+        )
+    }
+
+    #[test]
+    fn an_event_of_the_reference_is_decoded() {
+        let object = format!(r#"{{"id":"{ID}","state":"stopping","package":"","tags":{{"a":true}}}}"#);
+        let event = Event::decode(&frame(r#""1770026400123""#, &object)).unwrap();
+        assert_eq!(event.id.to_string(), ID);
+        assert_eq!(event.published, Some(1_770_026_400_123));
+        assert_eq!(event.vm_state.as_deref(), Some("stopping"));
+        assert_eq!(event.sub_resources.len(), 3, "unknown and repeated names are kept");
+        let instance = event.instance.unwrap();
+        assert_eq!((instance.state.as_str(), instance.package), ("stopping", None));
+    }
+
+    #[test]
+    fn parts_that_make_no_sense_are_left_out_and_the_rest_is_kept() {
+        let other = r#"{"id":"00000000-0000-0000-0000-000000000001","state":"running"}"#;
+        for object in ["null", "17", "[]", "{}", r#"{"id":"x"}"#, other] {
+            let event = Event::decode(&frame("1770026400123", object)).unwrap();
+            assert_eq!(
+                (event.published, event.instance.is_none()),
+                (Some(1_770_026_400_123), true),
+                "{object}"
+            );
+        }
+        for published in ["null", r#""soon""#, "{}", "1e99", r#""99999999999999999999""#] {
+            assert_eq!(Event::decode(&frame(published, "null")).unwrap().published, None, "{published}");
+        }
+        let event = Event::decode(&format!(r#"{{"resourceObject":{{"id":"{ID}"}}}}"#)).unwrap();
+        assert_eq!(event.id.to_string(), ID, "the object names the instance where nothing else does");
+    }
+
+    #[test]
+    fn a_frame_that_names_no_instance_is_an_error() {
+        let deep = format!("{{\"changeKind\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        for frame in
+            ["", "null", "{}", "[]", "{\"changedResourceId\":null}", "{\"changedResourceId\":\"x\"}", &deep]
+        {
+            assert!(Event::decode(frame).is_err(), "{frame:.80}");
+        }
+    }
+
+    #[test]
+    fn destruction_is_claimed_by_either_state() {
+        let destroyed = frame("null", "null").replace("stopping", "destroyed");
+        assert!(Event::decode(&destroyed).unwrap().claims_destroyed());
+        let deleted = frame("null", &format!(r#"{{"id":"{ID}","state":"deleted"}}"#));
+        assert!(Event::decode(&deleted).unwrap().claims_destroyed());
+        assert!(!Event::decode(&frame("null", "null")).unwrap().claims_destroyed());
+    }
+
+    #[test]
+    fn a_registration_names_the_eight_sub_resources_and_the_instances() {
+        let all = serde_json::to_value(Registration::everything()).unwrap();
+        assert_eq!(all["resource"], "vm");
+        assert_eq!(all["subResources"].as_array().unwrap().len(), 8);
+        assert!(all.get("vms").is_none());
+        let one = serde_json::to_value(Registration::instances([ID.parse().unwrap()])).unwrap();
+        assert_eq!(one["vms"], serde_json::json!([ID]));
+    }
+}

@@ -65,7 +65,7 @@ impl Connect for Network {
 
 /// Any [`Connect`] in the shape that hyper asks for.
 #[derive(Clone)]
-pub(super) struct Connector(pub(super) Arc<dyn Connect>);
+pub(crate) struct Connector(pub(crate) Arc<dyn Connect>);
 
 impl Service<Uri> for Connector {
     type Response = TokioIo<Pipe>;
@@ -85,7 +85,7 @@ impl Service<Uri> for Connector {
 }
 
 /// A stream that tells hyper about itself.
-pub(super) struct Pipe(Box<dyn Stream>);
+pub(crate) struct Pipe(Box<dyn Stream>);
 
 impl Connection for Pipe {
     fn connected(&self) -> Connected {

@@ -44,7 +44,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 pub(crate) use self::call::Call;
 pub use self::connect::{Connect, Stream};
-use self::connect::{Connector, Network};
+pub(crate) use self::connect::{Connector, Network};
+
 pub use self::found::Found;
 pub use self::tls::{ClientIdentity, Tls, TlsError};
 pub(crate) use self::transport::Reply;

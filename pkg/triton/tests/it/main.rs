@@ -4,3 +4,4 @@
 mod cloud;
 mod reflector;
 mod server;
+mod transport;

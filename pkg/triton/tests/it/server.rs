@@ -16,7 +16,6 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::Value;
-use tokio::io::DuplexStream;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -212,7 +211,8 @@ impl Server {
         }
     }
 
-    fn serve(&self, io: DuplexStream) {
+    /// Serves one connection.
+    pub fn serve(&self, io: impl Stream + 'static) {
         let server = self.clone();
         let service = service_fn(move |request| server.clone().answer(request));
         tokio::spawn(async move {
