@@ -1,1 +1,3 @@
 //! A client for Triton DataCenter.
+
+pub mod grammar;
