@@ -254,72 +254,100 @@ fn is_dns_label(label: &str) -> bool {
 
 /// Reads one entry, which starts at byte `start` of the tag.
 fn parse_entry(text: &str, start: usize) -> Result<CnsService, ParseError> {
-    let error = |rest: &str, message: String| {
-        let position = start + text.len() - rest.len();
-        Err(ParseError::new(GRAMMAR, position, message))
-    };
-    let (name, mut rest) = text.split_at(name_length(text));
+    let (name, properties) = text.split_at(name_length(text));
     if name.is_empty() {
         let found = if text.is_empty() {
             "nothing".to_owned()
         } else {
             excerpt(text)
         };
-        return error(text, format!("expected the name of a service, found {found}"));
+        return Err(fault(
+            start,
+            format!("expected the name of a service, found {found}"),
+        ));
     }
     if name.len() > MAX_NAME_LENGTH {
-        let message = format!(
-            "service name {} has more than {MAX_NAME_LENGTH} characters",
-            excerpt(name)
-        );
-        return error(text, message);
+        let name = excerpt(name);
+        return Err(fault(
+            start,
+            format!("service name {name} has more than {MAX_NAME_LENGTH} characters"),
+        ));
     }
-    let mut service = CnsService {
+    let [port, priority, weight] = read_properties(properties, start + name.len())?;
+    Ok(CnsService {
         text: text.to_owned(),
         name: name.to_ascii_lowercase(),
-        port: None,
-        priority: None,
-        weight: None,
-    };
-    let mut is_first = true;
-    while let Some(property) = rest.strip_prefix(':') {
-        let end = property.find(':').unwrap_or(property.len());
-        let (property, after) = property.split_at(end);
-        let (key, value) = match property.split_once('=') {
-            Some(pair) => pair,
-            None if is_first && !property.is_empty() && property.bytes().all(|b| b.is_ascii_digit()) => {
-                ("port", property)
-            }
-            None => {
-                return error(
-                    rest,
-                    format!("expected a port or property=value, found {}", excerpt(property)),
-                );
-            }
-        };
-        let (slot, min) = match key {
-            "port" => (&mut service.port, 1),
-            "priority" => (&mut service.priority, 0),
-            "weight" => (&mut service.weight, 0),
+        port: port.map(|port| port.number(1)).transpose()?,
+        priority: priority.map(|priority| priority.number(0)).transpose()?,
+        weight: weight.map(|weight| weight.number(0)).transpose()?,
+    })
+}
+
+const PROPERTIES: [&str; 3] = ["port", "priority", "weight"];
+
+/// A property and where it is written.
+struct Property<'a> {
+    key: &'static str,
+    value: &'a str,
+    position: usize,
+}
+
+impl Property<'_> {
+    fn number(&self, min: u16) -> Result<u16, ParseError> {
+        leading_integer(self.value)
+            .filter(|number| *number >= min)
+            .ok_or_else(|| {
+                let found = excerpt(self.value);
+                fault(
+                    self.position,
+                    format!("{} must be {min} to 65535, found {found}", self.key),
+                )
+            })
+    }
+}
+
+/// Reads what follows the name and starts at byte `start` of the tag: the [`PROPERTIES`], in that order. Where
+/// one is repeated the last one counts, and only that one is checked, as on the server.
+fn read_properties(text: &str, start: usize) -> Result<[Option<Property<'_>>; 3], ParseError> {
+    let mut parts = text.split(':');
+    let mut position = start;
+    if let Some(before) = parts.next().filter(|before| !before.is_empty()) {
+        return Err(fault(
+            position,
+            format!("expected `:` or `,`, found {}", excerpt(before)),
+        ));
+    }
+    let mut last = [None, None, None];
+    for (index, part) in parts.enumerate() {
+        position += 1;
+        let is_port = index == 0 && !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let (key, value) = match part.split_once('=') {
+            Some((key, value)) if !value.is_empty() => (key, value),
+            None if is_port => ("port", part),
             _ => {
-                let message = format!("{} is not a property; use port, priority or weight", excerpt(key));
-                return error(rest, message);
+                let found = excerpt(part);
+                return Err(fault(
+                    position,
+                    format!("expected a port or property=value, found {found}"),
+                ));
             }
         };
-        *slot = leading_integer(value).filter(|value| *value >= min);
-        if slot.is_none() {
-            return error(
-                rest,
-                format!("{key} must be {min} to 65535, found {}", excerpt(value)),
-            );
-        }
-        (rest, is_first) = (after, false);
+        let Some((key, slot)) = PROPERTIES
+            .into_iter()
+            .zip(&mut last)
+            .find(|(name, _)| *name == key)
+        else {
+            let message = format!("{} is not a property; use port, priority or weight", excerpt(key));
+            return Err(fault(position, message));
+        };
+        *slot = Some(Property { key, value, position });
+        position += part.len();
     }
-    if rest.is_empty() {
-        Ok(service)
-    } else {
-        error(rest, format!("expected `:` or `,`, found {}", excerpt(rest)))
-    }
+    Ok(last)
+}
+
+fn fault(position: usize, message: String) -> ParseError {
+    ParseError::new(GRAMMAR, position, message)
 }
 
 /// The length of the name that `text` starts with: `_x._tcp`, `_x._udp`, or letters, digits, hyphens and, not

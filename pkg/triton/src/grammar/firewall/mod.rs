@@ -32,10 +32,10 @@
 //! Ports and types named twice stay twice, as on the server, so a caller should name each once. In two
 //! corners this module prints something else than the server, so that rules that mean the same compare equal:
 //!
-//! - the server keeps an IPv6 address as it was spelt; here it is printed in the shortest form (RFC 5952), in
-//!   hexadecimal throughout because the grammar has no `::ffff:1.2.3.4`;
-//! - where two port ranges start alike, or an ICMP type stands with and without a code, the server's order
-//!   depends on its JavaScript engine; here it is by first port then last, and by type then code.
+//! - the server keeps an address and a prefix length as they were spelt; here they are printed in their
+//!   shortest form (RFC 5952), hexadecimal throughout because the grammar has no `::ffff:1.2.3.4`;
+//! - where two port ranges start alike, or ICMP types with and without a code are mixed, the order on the server
+//!   depends on the order that was sent; here it is by first port then last, and by type then code.
 //!
 //! Refused here though the server lets them pass: `__proto__` as the name or value of a tag, which the server
 //! loses and with it the whole target; half of a UTF-16 surrogate pair in a tag, which no string can hold;
