@@ -5,7 +5,9 @@ use libfuzzer_sys::fuzz_target;
 use triton::grammar::cmon_groups::CmonGroups;
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     match text.parse::<CmonGroups>() {
         Ok(groups) => {
             assert_eq!(groups.to_string(), text);

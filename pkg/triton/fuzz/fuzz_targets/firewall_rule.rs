@@ -5,11 +5,15 @@ use libfuzzer_sys::fuzz_target;
 use triton::grammar::firewall::FirewallRule;
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     match text.parse::<FirewallRule>() {
         Ok(rule) => {
             let canonical = rule.to_string();
-            let again = canonical.parse::<FirewallRule>().expect("a canonical rule parses");
+            let again = canonical
+                .parse::<FirewallRule>()
+                .expect("a canonical rule parses");
             assert_eq!(again, rule);
             assert_eq!(again.to_string(), canonical);
         }

@@ -41,7 +41,7 @@ pub enum InvalidGroups {
     #[error("there are more than {MAX_GROUPS} CMON groups")]
     TooManyGroups,
     /// The name of a group is empty, too long or has a character that is not allowed.
-    #[error("{} is not a CMON group, which is 1 to {MAX_GROUP_LENGTH} letters, digits, _ or -", excerpt(.group))]
+    #[error("{} is not a CMON group: 1 to {MAX_GROUP_LENGTH} letters, digits, _ or -", excerpt(.group))]
     Group {
         /// The name as given.
         group: String,

@@ -26,8 +26,8 @@ pub mod firewall;
 
 /// The longest text, in bytes, that any of the grammars reads or makes.
 ///
-/// The bound is ours: the server documents none, but passes neither requests nor tags of this size (reference
-/// 2.17 and 2.18).
+/// The bound is ours, the server documents none for these texts. Some 100 KB are the most that a whole
+/// request can carry (reference 2.18).
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// How much of a text an error message quotes, in characters.

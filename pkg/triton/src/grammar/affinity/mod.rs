@@ -1,8 +1,8 @@
 //! Affinity rules: on which compute node a new instance is placed (reference 2.15).
 //!
-//! `KEY OP VALUE` without blanks between the three: the new instance goes to the node, or away from the nodes,
-//! of the account's instances that the key and the value describe. CloudAPI takes a list of such rules when an
-//! instance is created.
+//! `KEY OP VALUE` without blanks between the three: the new instance goes to the node, or away from the
+//! nodes, of the account's instances that the key and the value describe. CloudAPI takes a list of such rules
+//! when an instance is created.
 //!
 //! ```
 //! use triton::grammar::affinity::{AffinityKey, AffinityOperator, AffinityRule, AffinityValue};
@@ -60,7 +60,7 @@ pub enum AffinityKey {
 /// Where the new instance goes. If rules of both kinds are given, the server drops those that only prefer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AffinityOperator {
-    /// `==`: to the node of a matching instance, or the creation fails.
+    /// `==`: to the node of a matching instance, or the creation fails, also when no instance matches.
     RequireSameNode,
     /// `!=`: to a node without a matching instance, or the creation fails.
     RequireDifferentNode,

@@ -147,9 +147,9 @@ impl FromStr for CnsServices {
 impl CnsService {
     /// A new entry: only a name, so that CNS publishes addresses but no SRV record.
     ///
-    /// The name is lower-cased, as CNS does. It must be a DNS name: labels of letters, digits and inner hyphens
-    /// (one label, as a rule; CloudAPI lets dots pass), or `_service._tcp` or `_service._udp`. CloudAPI also
-    /// accepts `-`, `a..b` and `_._tcp`, which cannot be looked up.
+    /// The name is lower-cased, as CNS does. It must be a DNS name: labels of letters, digits and inner
+    /// hyphens (one label, as a rule; CloudAPI lets dots pass), or `_service._tcp` or `_service._udp`.
+    /// CloudAPI also accepts `-`, `a..b` and `_._tcp`, which cannot be looked up.
     ///
     /// # Errors
     ///
@@ -188,8 +188,8 @@ impl CnsService {
         Ok(self.rewritten())
     }
 
-    /// The same service with an SRV priority, which CNS does not publish (reference 3.3). The entry is written
-    /// anew.
+    /// The same service with an SRV priority, which CNS does not publish (reference 3.3). The entry is
+    /// written anew.
     pub fn with_priority(mut self, priority: u16) -> Self {
         self.priority = Some(priority);
         self.rewritten()
@@ -306,8 +306,8 @@ impl Property<'_> {
     }
 }
 
-/// Reads what follows the name and starts at byte `start` of the tag: the [`PROPERTIES`], in that order. Where
-/// one is repeated the last one counts, and only that one is checked, as on the server.
+/// Reads what follows the name and starts at byte `start` of the tag: the [`PROPERTIES`], in that order.
+/// Where one is repeated the last one counts, and only that one is checked, as on the server.
 fn read_properties(text: &str, start: usize) -> Result<[Option<Property<'_>>; 3], ParseError> {
     let mut parts = text.split(':');
     let mut position = start;
@@ -372,8 +372,8 @@ fn name_length(text: &str) -> usize {
     }
 }
 
-/// The number that `text` starts with, if it is 0 to 65535. What follows the digits is ignored, as are leading
-/// blanks and a sign: CloudAPI and CNS read numbers with JavaScript's `parseInt`.
+/// The number that `text` starts with, if it is 0 to 65535. What follows the digits is ignored, as are
+/// leading blanks and a sign: CloudAPI and CNS read numbers with JavaScript's `parseInt`.
 fn leading_integer(text: &str) -> Option<u16> {
     let text = text.trim_start_matches(is_js_whitespace);
     let (negative, text) = match text.strip_prefix('-') {

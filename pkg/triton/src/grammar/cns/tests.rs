@@ -14,7 +14,7 @@ type Parts<'a> = (&'a str, Option<u16>, Option<u16>, Option<u16>);
 #[case::a_port("web:8080", ("web", Some(8080), None, None))]
 #[case::the_port_as_a_property("web:port=8080", ("web", Some(8080), None, None))]
 #[case::the_last_port_wins("web:80:port=81:port=82", ("web", Some(82), None, None))]
-#[case::only_the_last_of_a_property_is_checked("web:0:weight=x:port=80:weight=9", ("web", Some(80), None, Some(9)))]
+#[case::only_the_last_is_checked("web:0:weight=x:port=80:weight=9", ("web", Some(80), None, Some(9)))]
 #[case::all_properties("web:80:priority=10:weight=65535", ("web", Some(80), Some(10), Some(65535)))]
 #[case::properties_in_any_order("web:weight=0:priority=0:port=1", ("web", Some(1), Some(0), Some(0)))]
 #[case::upper_case("Web-1:80", ("web-1", Some(80), None, None))]
@@ -193,14 +193,19 @@ proptest! {
         own in entry(),
     ) {
         let observed = parse(&format!("{before},Owned:1,{after}"));
-        let replaced = observed.into_iter().map(|e| if e.name() == "owned" { own.clone() } else { e }).collect();
+        let replace = |entry: CnsService| if entry.name() == "owned" { own.clone() } else { entry };
+        let replaced = observed.into_iter().map(replace).collect();
         let expected = format!("{before},{own},{after}");
         prop_assert_eq!(CnsServices::new(replaced).unwrap().to_string(), expected);
     }
 
     #[test]
     fn any_text_is_refused_or_printed_byte_for_byte(
-        text in prop_oneof![any::<String>(), "[a-zA-Z0-9._:=, +-]{0,40}", "(web|_a\\._tcp|:80|:port=|,|1){0,9}"],
+        text in prop_oneof![
+            any::<String>(),
+            "[a-zA-Z0-9._:=, +-]{0,40}",
+            "(web|_a\\._tcp|:80|:port=|,|1){0,9}",
+        ],
     ) {
         match text.parse::<CnsServices>() {
             Ok(services) => prop_assert_eq!(services.to_string(), text),

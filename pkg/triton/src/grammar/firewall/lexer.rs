@@ -1,8 +1,8 @@
 //! The words of a rule.
 //!
-//! The server's lexer takes the first of its patterns that matches, in this order: blanks, keywords and signs,
-//! quoted strings, IPv4 addresses, IPv6 addresses, prefix lengths, words. A keyword ends where its letters,
-//! digits and underscores end, so `to-do` is the keyword TO and not a word.
+//! The server's lexer takes the first of its patterns that matches, in this order: blanks, keywords and
+//! signs, quoted strings, IPv4 addresses, IPv6 addresses, prefix lengths, words. A keyword ends where its
+//! letters, digits and underscores end, so `to-do` is the keyword TO and not a word.
 
 use crate::grammar::{ParseError, excerpt, is_js_whitespace};
 

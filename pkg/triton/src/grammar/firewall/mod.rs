@@ -17,8 +17,11 @@
 //!     Action::Allow,
 //!     Protocol::tcp(5432),
 //! )?;
-//! let on_server = r#"FROM (tag "k8s.pod" = "api-0" OR tag "k8s.pod" = "api-1") TO tag "database" ALLOW tcp PORT 5432"#;
-//! assert_eq!(database, on_server.parse()?);
+//! let sent = r#"from (tag "k8s.pod" = "api-1" or tag "k8s.pod" = "api-0") to tag database
+//!     allow tcp port 5432"#;
+//! let returned = database.to_string();
+//! assert_ne!(sent, returned);
+//! assert_eq!(sent.parse::<FirewallRule>()?, returned.parse()?);
 //! # Ok(())
 //! # }
 //! ```
@@ -34,8 +37,8 @@
 //!
 //! - the server keeps an address and a prefix length as they were spelt; here they are printed in their
 //!   shortest form (RFC 5952), hexadecimal throughout because the grammar has no `::ffff:1.2.3.4`;
-//! - where two port ranges start alike, or ICMP types with and without a code are mixed, the order on the server
-//!   depends on the order that was sent; here it is by first port then last, and by type then code.
+//! - where two port ranges start alike, or ICMP types with and without a code are mixed, the order on the
+//!   server depends on the order that was sent; here it is by first port then last, and by type then code.
 //!
 //! Refused here though the server lets them pass: `__proto__` as the name or value of a tag, which the server
 //! loses and with it the whole target; half of a UTF-16 surrogate pair in a tag, which no string can hold;
@@ -49,6 +52,8 @@ mod target;
 
 #[cfg(test)]
 mod property_tests;
+#[cfg(test)]
+mod refusal_tests;
 #[cfg(test)]
 mod tests;
 

@@ -19,8 +19,8 @@ pub(super) const GRAMMAR: &str = "firewall rule";
 impl FromStr for FirewallRule {
     type Err = ParseError;
 
-    /// Reads a rule as CloudAPI does (reference 2.21): keywords all in upper or all in lower case, blanks only
-    /// where two words would run together.
+    /// Reads a rule as CloudAPI does (reference 2.21): keywords all in upper or all in lower case, blanks
+    /// only where two words would run together.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         check_length(GRAMMAR, text)?;
         let mut lexer = Lexer::new(text);

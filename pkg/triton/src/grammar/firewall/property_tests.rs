@@ -236,11 +236,12 @@ proptest! {
             Side::Targets(targets) => targets.into_iter().rev().collect(),
             side => side,
         };
-        let reversed = match protocol.clone() {
-            Protocol::Tcp(Ports::List(list)) => Protocol::tcp(list.into_iter().rev().collect::<Ports>()),
-            Protocol::Icmp(IcmpTypes::List(list)) => Protocol::icmp(list.into_iter().rev().collect::<IcmpTypes>()),
-            protocol => protocol,
-        };
+        let mut reversed = protocol.clone();
+        match &mut reversed {
+            Protocol::Tcp(Ports::List(ports)) | Protocol::Udp(Ports::List(ports)) => ports.reverse(),
+            Protocol::Icmp(IcmpTypes::List(list)) | Protocol::Icmp6(IcmpTypes::List(list)) => list.reverse(),
+            _ => {}
+        }
         let other = FirewallRule::new(reverse(&from), reverse(&to), action, reversed);
         let rule = FirewallRule::new(from, to, action, protocol);
         prop_assert_eq!(rule.unwrap().with_priority(priority), other.unwrap().with_priority(priority));

@@ -10,8 +10,8 @@ use super::{InvalidRule, MAX_TARGETS};
 
 /// One side of a firewall rule (reference 2.21).
 ///
-/// On its own a side is a draft that may hold anything; [`FirewallRule::new`](super::FirewallRule::new) checks
-/// and sorts it. The sides of a rule are always canonical.
+/// On its own a side is a draft that may hold anything; [`FirewallRule::new`](super::FirewallRule::new)
+/// checks and sorts it. The sides of a rule are always canonical.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Side {
     /// `any`: every address, inside Triton or not.
