@@ -33,7 +33,8 @@
 //! `tag "a" = "b"`, ports and types are sorted. Two rules are equal exactly when their texts are.
 //!
 //! Ports and types named twice stay twice, as on the server, so a caller should name each once. In two
-//! corners this module prints something else than the server, so that rules that mean the same compare equal:
+//! corners this module prints something else than the server, so that spelling and order cannot make two rules
+//! differ:
 //!
 //! - the server keeps an address and a prefix length as they were spelt; here they are printed in their
 //!   shortest form (RFC 5952), hexadecimal throughout because the grammar has no `::ffff:1.2.3.4`;
