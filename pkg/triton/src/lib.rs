@@ -6,6 +6,7 @@ pub mod changefeed;
 pub mod client;
 pub mod cmon;
 pub mod error;
+pub mod grammar;
 pub mod id;
 pub mod reflector;
 pub mod types;
