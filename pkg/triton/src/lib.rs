@@ -1,4 +1,11 @@
-//! A client for Triton DataCenter.
+//! A client library for Triton DataCenter: CloudAPI, its changefeed, and CMON.
 
+pub mod auth;
+pub mod budget;
+pub mod client;
+pub mod error;
 pub mod id;
 pub mod types;
+
+pub use self::client::Client;
+pub use self::error::{Error, Kind};

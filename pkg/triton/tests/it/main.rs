@@ -1,5 +1,7 @@
-//! Tests of the library from outside: contracts with data that this project did not write.
+//! Tests of the library from outside: through its public interface, and contracts with data that this
+//! project did not write.
 #![allow(
+    missing_docs,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
@@ -9,4 +11,5 @@
 
 mod fixtures;
 mod openapi;
+mod server;
 mod shared_data;

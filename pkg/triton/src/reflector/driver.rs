@@ -1,0 +1,362 @@
+//! The reflector's loop: feeds the store from the changefeed, lists and reads.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::{Fuse, FusedFuture as _, FutureExt as _};
+use futures::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::checks::Reason;
+use super::index::{Changed, Index, List};
+use super::relist::Relist;
+use super::store::{Feed, Store};
+use crate::budget::Priority;
+use crate::changefeed::{Changefeed, Event, EventError, Registration};
+use crate::client::{Client, Found};
+use crate::error::{Error, Kind};
+use crate::id::InstanceId;
+use crate::types::{ListInstances, MAX_PAGE};
+
+/// How many instances are read at once.
+const READS_AT_ONCE: usize = 4;
+
+/// Beyond this many unclear instances, one list is cheaper than reads: a list of an account of the largest
+/// common size, 10,000 instances, is ten requests.
+const READS_BEFORE_LIST: usize = 10;
+
+/// The events between the feed and the store; when the store is slower, the socket waits.
+const FEED_QUEUE: usize = 1024;
+
+/// The first and the longest delay before the feed is opened again.
+const FEED_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// A feed that stood this long was a good one: the next delay is the first again.
+const GOOD_FEED: Duration = Duration::from_secs(60);
+
+/// At the start, the first list waits this long for the feed, so that it need not be made twice.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// No account has this many pages; a server that goes on for ever is not listing.
+const MOST_PAGES: u32 = 1000;
+
+/// How often the truth is fetched whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Between lists while the changefeed stands.
+    pub relist_every: Duration,
+    /// Between lists while it does not.
+    pub relist_every_without_feed: Duration,
+}
+
+impl Default for Settings {
+    /// Every 5 minutes (reference 2.26), and every minute without the changefeed.
+    fn default() -> Self {
+        Self {
+            relist_every: Duration::from_secs(300),
+            relist_every_without_feed: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Keeps a [`Store`] true. Does nothing until it is [`run`](Reflector::run).
+#[derive(Debug)]
+pub struct Reflector {
+    client: Client,
+    store: Store,
+    settings: Settings,
+}
+
+/// What the feed's task tells the loop.
+enum FeedNews {
+    Up,
+    Event(Result<Event, EventError>),
+    Down,
+}
+
+type Listing = Pin<Box<dyn Future<Output = Result<List, Error>> + Send>>;
+
+/// The answer to one read.
+struct Read {
+    id: InstanceId,
+    reason: Reason,
+    begun: Instant,
+    answer: Result<Found, Error>,
+}
+
+impl Reflector {
+    /// A reflector with an empty store.
+    pub fn new(client: Client, settings: Settings) -> Self {
+        Self {
+            client,
+            store: Store::new(Instant::now()),
+            settings,
+        }
+    }
+
+    /// The store that this reflector keeps.
+    pub fn store(&self) -> Store {
+        self.store.clone()
+    }
+
+    /// Runs until dropped. Whatever CloudAPI does, this goes on.
+    pub async fn run(self) {
+        let (sender, feed) = mpsc::channel(FEED_QUEUE);
+        let watching = watch_feed(self.client.with_priority(Priority::Refresh), sender);
+        tokio::join!(watching, self.keep_store(feed));
+    }
+
+    async fn keep_store(self, mut feed: mpsc::Receiver<FeedNews>) {
+        let mut relist = Relist::new(Instant::now(), PATIENCE);
+        let mut listing: Fuse<Listing> = Fuse::terminated();
+        let mut reads = FuturesUnordered::new();
+        let mut news = Vec::new();
+        loop {
+            let now = Instant::now();
+            self.store.change(Index::expire);
+            if listing.is_terminated() {
+                if self.store.read().checks.due_for_content(now) > READS_BEFORE_LIST {
+                    relist.hurry(now);
+                    let until = relist.due() + self.settings.relist_every;
+                    self.store.change(|index, now| {
+                        index.checks.leave_content_to_list(now, until);
+                        Changed::new()
+                    });
+                }
+                if relist.due() <= now {
+                    relist.begin(now, self.interval());
+                    let client = self.client.with_priority(Priority::Refresh);
+                    listing = (Box::pin(list(client)) as Listing).fuse();
+                }
+            }
+            for (id, reason) in self.take_due(READS_AT_ONCE.saturating_sub(reads.len())) {
+                reads.push(read(self.client.with_priority(priority(reason)), id, reason));
+            }
+            let wake = self.wake_at(&relist, listing.is_terminated(), reads.len() < READS_AT_ONCE);
+            tokio::select! {
+                biased;
+                count = feed.recv_many(&mut news, FEED_QUEUE) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.take_news(news.drain(..), &mut relist);
+                }
+                outcome = &mut listing, if !listing.is_terminated() => self.take_list(outcome, &mut relist),
+                Some(read) = reads.next() => self.take_read(read),
+                () = self.store.0.asked.notified() => {}
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        match self.store.health().feed {
+            Feed::Up(_) => self.settings.relist_every,
+            Feed::Down(_) => self.settings.relist_every_without_feed,
+        }
+    }
+
+    fn take_due(&self, limit: usize) -> Vec<(InstanceId, Reason)> {
+        let mut due = Vec::new();
+        if limit > 0
+            && self
+                .store
+                .read()
+                .checks
+                .next_due()
+                .is_some_and(|at| at <= Instant::now())
+        {
+            self.store.change(|index, now| {
+                due = index.checks.take_due(now, limit);
+                Changed::new()
+            });
+        }
+        due
+    }
+
+    /// When there is something to do without any news.
+    fn wake_at(&self, relist: &Relist, may_list: bool, may_read: bool) -> Instant {
+        let index = self.store.read();
+        let list = may_list.then(|| relist.due());
+        let read = index.checks.next_due().filter(|_| may_read);
+        let times = [list, read, index.next_expiry()];
+        let idle = Instant::now() + Duration::from_secs(3600);
+        times.into_iter().flatten().min().unwrap_or(idle)
+    }
+
+    fn take_news(&self, news: impl Iterator<Item = FeedNews>, relist: &mut Relist) {
+        self.store.change(|index, now| {
+            let mut changed = Changed::new();
+            for item in news {
+                match item {
+                    FeedNews::Event(Ok(event)) => changed.extend(index.apply_event(event, now)),
+                    FeedNews::Event(Err(error)) => {
+                        // Something changed, and nobody can say what: only a list tells.
+                        debug!(%error, "unreadable event");
+                        relist.hurry(now);
+                    }
+                    FeedNews::Up => {
+                        self.store.change_health(|health| health.feed = Feed::Up(now));
+                        // What happened while it was down is not replayed.
+                        relist.hurry(now);
+                    }
+                    FeedNews::Down => {
+                        self.store.change_health(|health| {
+                            if matches!(health.feed, Feed::Up(_)) {
+                                health.feed = Feed::Down(now);
+                            }
+                        });
+                        relist.hurry(now);
+                    }
+                }
+            }
+            changed
+        });
+    }
+
+    fn take_list(&self, outcome: Result<List, Error>, relist: &mut Relist) {
+        match outcome {
+            Ok(list) => {
+                let (begun, clean, rows) = (list.begun, list.clean, list.rows.len());
+                self.store.change(|index, now| index.apply_list(list, now));
+                relist.succeeded(self.interval(), fastrand::f64());
+                self.store.change_health(|health| {
+                    if !health.is_synced() {
+                        info!(instances = rows, "the instances of the account are known");
+                    }
+                    health.last_list = Some(begun);
+                    health.list_failures = 0;
+                    if clean {
+                        health.last_clean_list = Some(begun);
+                    }
+                });
+            }
+            Err(error) => {
+                relist.failed(Instant::now(), self.interval());
+                warn!(%error, failures = relist.failures(), "the instances could not be listed; nothing changes");
+                self.store
+                    .change_health(|health| health.list_failures = relist.failures());
+            }
+        }
+    }
+
+    fn take_read(&self, read: Read) {
+        let Read {
+            id,
+            reason,
+            begun,
+            answer,
+        } = read;
+        self.store.change(|index, now| match answer {
+            Ok(Found::Present(instance)) => index.apply_found(instance, begun, now),
+            Ok(Found::Gone(instance)) => index.apply_gone(id, Some(instance), now),
+            Err(error) if error.kind() == Kind::NotFound => index.apply_not_found(id, begun, now),
+            Err(error) => {
+                debug!(%error, "an instance could not be read; nothing changes");
+                index.checks.failed(id, reason, now);
+                Changed::new()
+            }
+        });
+    }
+}
+
+fn priority(reason: Reason) -> Priority {
+    match reason {
+        Reason::Destroyed | Reason::NotFound => Priority::Safety,
+        Reason::Missing => Priority::Status,
+        Reason::Content => Priority::Refresh,
+    }
+}
+
+async fn read(client: Client, id: InstanceId, reason: Reason) -> Read {
+    let begun = Instant::now();
+    Read {
+        id,
+        reason,
+        begun,
+        answer: client.get_instance(id).await,
+    }
+}
+
+/// Walks all pages. Rows may repeat and be missing, since nothing holds the list still (reference 2.6).
+async fn list(client: Client) -> Result<List, Error> {
+    let begun = Instant::now();
+    let mut list = List {
+        begun,
+        rows: Vec::new(),
+        clean: true,
+    };
+    let mut known = HashSet::new();
+    for page in 0..MOST_PAGES {
+        let page_begun = Instant::now();
+        let filter = ListInstances {
+            limit: Some(MAX_PAGE),
+            offset: Some(u64::from(page) * u64::from(MAX_PAGE)),
+            ..ListInstances::default()
+        };
+        let answer = client.list_instances(&filter).await?;
+        let received = answer.received();
+        list.clean &= answer.is_clean();
+        let before = known.len();
+        known.extend(answer.items.iter().map(|instance| instance.id));
+        list.rows
+            .extend(answer.items.into_iter().map(|instance| (page_begun, instance)));
+        if received < MAX_PAGE as usize {
+            return Ok(list);
+        }
+        if known.len() == before {
+            // The same page again: this server does not page, so the end was never seen.
+            break;
+        }
+    }
+    list.clean = false;
+    Ok(list)
+}
+
+/// Keeps a changefeed open for ever and passes on what it says.
+async fn watch_feed(client: Client, news: mpsc::Sender<FeedNews>) {
+    let mut delay = FEED_RETRY.0;
+    loop {
+        let opened = Instant::now();
+        match Changefeed::open(&client, &Registration::everything()).await {
+            Ok(feed) => {
+                info!("the changefeed is open");
+                if news.send(FeedNews::Up).await.is_err() || !pass_on(feed, &news).await {
+                    return;
+                }
+            }
+            Err(error) => warn!(%error, "the changefeed cannot be opened"),
+        }
+        if news.send(FeedNews::Down).await.is_err() {
+            return;
+        }
+        if opened.elapsed() >= GOOD_FEED {
+            delay = FEED_RETRY.0;
+        }
+        // Half of the delay is by chance: a restarted CloudAPI cuts all feeds at once.
+        tokio::time::sleep(delay.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        delay = (delay * 2).min(FEED_RETRY.1);
+    }
+}
+
+/// Passes on events until the feed ends. False when nobody listens any more.
+async fn pass_on(mut feed: Changefeed, news: &mpsc::Sender<FeedNews>) -> bool {
+    loop {
+        match feed.next().await {
+            Ok(event) => {
+                if news.send(FeedNews::Event(event)).await.is_err() {
+                    return false;
+                }
+            }
+            Err(error) => {
+                info!(%error, "the changefeed ended");
+                return true;
+            }
+        }
+    }
+}
