@@ -6,6 +6,10 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Names that metadata keys cannot have once the instance is made: the server takes them for parameters of
+/// the request, or drops them (reference 2.2, 2.18). So it does with keys that end in `_pw`.
+pub const RESERVED_METADATA: &[&str] = &["account", "machine", "uuid", "owner_uuid", "image", "credentials"];
+
 /// The customer metadata of an instance.
 ///
 /// Values are text: a number or boolean that some other client wrote is kept as its JSON text, and the

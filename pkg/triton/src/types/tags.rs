@@ -9,6 +9,10 @@ use std::fmt;
 /// The tags of one object, by name.
 pub type Tags = BTreeMap<String, TagValue>;
 
+/// Names that an instance's tags cannot have once it is made: the server takes them for parameters of the
+/// request, so that a tag `machine` would change the tags of another instance (reference 2.2, 2.17).
+pub const RESERVED_TAGS: &[&str] = &["account", "machine", "uuid", "owner_uuid", "context", "image"];
+
 /// The value of a tag. CloudAPI keeps the type it was given, and checks the type of its own tags: a
 /// `triton.cns.disable` must be a boolean.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -90,6 +94,17 @@ impl Lenient for TagValue {
 }
 
 lenient_deserialize!(TagValue, "not a tag value: no string, number or boolean");
+
+/// Tags as an answer of their own: what is no tag value is left out, as it is within an object.
+pub(crate) struct TagMap(pub(crate) Tags);
+
+impl Lenient for TagMap {
+    fn lenient(json: &str) -> Option<Self> {
+        Lenient::lenient(json).map(Self)
+    }
+}
+
+lenient_deserialize!(TagMap, "not a map of tags: no object");
 
 #[cfg(test)]
 mod tests {

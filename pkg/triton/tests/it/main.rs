@@ -2,6 +2,7 @@
 //! project did not write.
 #![allow(
     missing_docs,
+    unreachable_pub,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
@@ -9,6 +10,7 @@
     reason = "helpers of tests fail the way tests fail"
 )]
 
+mod endpoints;
 mod fixtures;
 mod openapi;
 mod server;
