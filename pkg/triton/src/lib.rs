@@ -2,9 +2,11 @@
 
 pub mod auth;
 pub mod budget;
+pub mod changefeed;
 pub mod client;
 pub mod error;
 pub mod id;
+pub mod reflector;
 pub mod types;
 
 pub use self::client::Client;

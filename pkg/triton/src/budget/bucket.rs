@@ -32,10 +32,7 @@ pub struct Limits {
 impl Default for Limits {
     /// CloudAPI's own defaults: 10 requests/s with a burst of 30 (reference 2.5).
     fn default() -> Self {
-        Self {
-            rate: 10.0,
-            burst: 30,
-        }
+        Self { rate: 10.0, burst: 30 }
     }
 }
 
@@ -43,15 +40,8 @@ impl Limits {
     /// The limits with values that would stop all requests for ever (zero, negative, not a number) lifted to
     /// the smallest that works.
     fn sane(self) -> Self {
-        let rate = if self.rate.is_finite() {
-            self.rate.max(0.01)
-        } else {
-            Self::default().rate
-        };
-        Self {
-            rate,
-            burst: self.burst.max(1),
-        }
+        let rate = if self.rate.is_finite() { self.rate.max(0.01) } else { Self::default().rate };
+        Self { rate, burst: self.burst.max(1) }
     }
 }
 
@@ -105,9 +95,7 @@ impl Bucket {
     /// The server refused a request for being one too many (429), or said that it is overloaded (503).
     /// `pause` closes the bucket for that long at most [`LONGEST_RETRY_AFTER`].
     pub(super) fn slow_down(&mut self, now: Instant, pause: Option<Duration>) {
-        let recent = self
-            .decreased
-            .is_some_and(|at| now.saturating_duration_since(at) < DECREASE_EVERY);
+        let recent = self.decreased.is_some_and(|at| now.saturating_duration_since(at) < DECREASE_EVERY);
         if !recent {
             self.rate = (self.rate / 2.0).max(self.limits.rate * LOWEST_SHARE);
             self.tokens = 0.0;
@@ -163,13 +151,7 @@ mod tests {
     #[test]
     fn gives_the_burst_at_once_and_then_the_rate() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(
-            Limits {
-                rate: 10.0,
-                burst: 30,
-            },
-            start,
-        );
+        let mut bucket = Bucket::new(Limits { rate: 10.0, burst: 30 }, start);
         assert_eq!(taken(&mut bucket, start, Duration::ZERO), 30);
         let later = taken(&mut bucket, start, seconds(10));
         assert!((99..=101).contains(&later), "10 s at 10/s gave {later}");
@@ -178,13 +160,7 @@ mod tests {
     #[test]
     fn never_saves_up_more_than_the_burst() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(
-            Limits {
-                rate: 10.0,
-                burst: 30,
-            },
-            start,
-        );
+        let mut bucket = Bucket::new(Limits { rate: 10.0, burst: 30 }, start);
         assert_eq!(taken(&mut bucket, start + seconds(3600), Duration::ZERO), 30);
     }
 
@@ -196,10 +172,7 @@ mod tests {
             bucket.slow_down(start + Duration::from_millis(ms), None);
         }
         assert!((bucket.rate() - 5.0).abs() < 1e-9);
-        assert!(
-            bucket.take(start + Duration::from_millis(30)).is_err(),
-            "saved tokens are gone"
-        );
+        assert!(bucket.take(start + Duration::from_millis(30)).is_err(), "saved tokens are gone");
     }
 
     #[test]

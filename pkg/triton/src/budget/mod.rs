@@ -39,13 +39,8 @@ impl Priority {
     const COUNT: usize = 5;
 
     /// All priorities, most urgent first.
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::Safety,
-        Self::Withdraw,
-        Self::Lifecycle,
-        Self::Status,
-        Self::Refresh,
-    ];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Safety, Self::Withdraw, Self::Lifecycle, Self::Status, Self::Refresh];
 
     /// A stable name for logs and metric labels.
     pub fn as_str(self) -> &'static str {
@@ -97,9 +92,7 @@ impl Budget {
             granted: 0,
             throttled: 0,
         };
-        Self {
-            state: Arc::new(Mutex::new(state)),
-        }
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Waits until one request of this priority may start. Dropping the future gives up the place in the
@@ -227,10 +220,7 @@ mod tests {
             budget.acquire(Priority::Status).await;
         }
         let took = start.elapsed();
-        assert!(
-            took >= Duration::from_millis(6900) && took <= Duration::from_millis(7200),
-            "{took:?}"
-        );
+        assert!(took >= Duration::from_millis(6900) && took <= Duration::from_millis(7200), "{took:?}");
         assert_eq!(budget.usage().granted, 100);
     }
 
@@ -240,21 +230,11 @@ mod tests {
         budget.acquire(Priority::Refresh).await;
         let mut waiting = FuturesUnordered::new();
         for n in 0..3 {
-            waiting.push(
-                budget
-                    .acquire(Priority::Refresh)
-                    .map(move |()| format!("refresh {n}"))
-                    .boxed(),
-            );
+            waiting.push(budget.acquire(Priority::Refresh).map(move |()| format!("refresh {n}")).boxed());
         }
         // Let the refreshes take their places first.
         assert!(waiting.next().now_or_never().is_none());
-        waiting.push(
-            budget
-                .acquire(Priority::Safety)
-                .map(|()| "safety".to_owned())
-                .boxed(),
-        );
+        waiting.push(budget.acquire(Priority::Safety).map(|()| "safety".to_owned()).boxed());
         let order: Vec<String> = waiting.collect().await;
         assert_eq!(order, ["safety", "refresh 0", "refresh 1", "refresh 2"]);
     }

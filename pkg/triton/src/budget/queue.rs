@@ -31,11 +31,7 @@ impl Queue {
     /// The ticket whose turn it is. Stays the same until it is popped or removed, or a more urgent one comes.
     pub(super) fn head(&self) -> Option<Ticket> {
         let mut fronts = self.lanes.iter().filter_map(|lane| lane.front().copied());
-        if self.granted % FAIR_EVERY == FAIR_EVERY - 1 {
-            fronts.min()
-        } else {
-            fronts.next()
-        }
+        if self.granted % FAIR_EVERY == FAIR_EVERY - 1 { fronts.min() } else { fronts.next() }
     }
 
     /// Takes the head out because it was granted its request.
@@ -47,12 +43,10 @@ impl Queue {
 
     /// Takes a ticket out because its owner gave up. False when it was not waiting.
     pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
-        self.lanes
-            .iter_mut()
-            .any(|lane| match lane.binary_search(&ticket) {
-                Ok(at) => lane.remove(at).is_some(),
-                Err(_) => false,
-            })
+        self.lanes.iter_mut().any(|lane| match lane.binary_search(&ticket) {
+            Ok(at) => lane.remove(at).is_some(),
+            Err(_) => false,
+        })
     }
 
     /// How many wait, by priority, most urgent first.
@@ -96,9 +90,7 @@ mod tests {
         let mut before = 0;
         loop {
             queue.push(Priority::Safety);
-            let Some(head) = queue.head() else {
-                panic!("never empty")
-            };
+            let Some(head) = queue.head() else { panic!("never empty") };
             queue.grant(head);
             if head == refresh {
                 break;

@@ -12,16 +12,8 @@ use crate::types::Instance;
 pub const MAX_EVENT_BYTES: usize = 4 << 20;
 
 /// The sub-resources that can be registered for; the server knows exactly these eight.
-const SUB_RESOURCES: [&str; 8] = [
-    "alias",
-    "customer_metadata",
-    "destroyed",
-    "nics",
-    "owner_uuid",
-    "server_uuid",
-    "state",
-    "tags",
-];
+const SUB_RESOURCES: [&str; 8] =
+    ["alias", "customer_metadata", "destroyed", "nics", "owner_uuid", "server_uuid", "state", "tags"];
 
 /// What a client asks to be told about.
 #[derive(Debug, Clone, Serialize)]
@@ -36,19 +28,12 @@ pub struct Registration {
 impl Registration {
     /// Every change of every instance of the account.
     pub fn everything() -> Self {
-        Self {
-            resource: "vm",
-            sub_resources: SUB_RESOURCES,
-            vms: Vec::new(),
-        }
+        Self { resource: "vm", sub_resources: SUB_RESOURCES, vms: Vec::new() }
     }
 
     /// Every change of these instances only.
     pub fn instances(ids: impl IntoIterator<Item = InstanceId>) -> Self {
-        Self {
-            vms: ids.into_iter().collect(),
-            ..Self::everything()
-        }
+        Self { vms: ids.into_iter().collect(), ..Self::everything() }
     }
 }
 
@@ -130,10 +115,7 @@ impl Event {
     /// Whether the event says that the instance was destroyed. A hint: only a 410 proves it.
     pub fn claims_destroyed(&self) -> bool {
         self.vm_state.as_deref() == Some("destroyed")
-            || self
-                .instance
-                .as_ref()
-                .is_some_and(|instance| instance.state.is_deleted())
+            || self.instance.as_ref().is_some_and(|instance| instance.state.is_deleted())
     }
 }
 

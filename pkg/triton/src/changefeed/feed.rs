@@ -66,32 +66,22 @@ impl Changefeed {
     /// # Errors
     /// As any call; [`Kind::NotSupported`] or [`Kind::NotFound`] from a CloudAPI before 9.14.
     pub async fn open(client: &Client, registration: &Registration) -> Result<Self, Error> {
-        let call = || {
-            Call::get("changefeed", "instances")
-                .path(["changefeed"])
-                .priority(Priority::Refresh)
-        };
+        let call = || Call::get("changefeed", "instances").path(["changefeed"]).priority(Priority::Refresh);
         let key = generate_key();
         let accept = derive_accept_key(key.as_bytes());
         let broken = |message: &str| call().error(Kind::Protocol, message);
 
-        let response = client
-            .upgrade(
-                call(),
-                handshake(&key).ok_or_else(|| broken("bad handshake key"))?,
-            )
-            .await?;
+        let response =
+            client.upgrade(call(), handshake(&key).ok_or_else(|| broken("bad handshake key"))?).await?;
         let accepted = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
         if response.status() != StatusCode::SWITCHING_PROTOCOLS
             || accepted.map(HeaderValue::as_bytes) != Some(accept.as_bytes())
         {
             return Err(broken("the server's WebSocket handshake is wrong"));
         }
-        let upgraded = hyper::upgrade::on(response).await.map_err(|source| {
-            call()
-                .error(Kind::Interrupted, "the connection broke")
-                .caused_by(source)
-        })?;
+        let upgraded = hyper::upgrade::on(response)
+            .await
+            .map_err(|source| call().error(Kind::Interrupted, "the connection broke").caused_by(source))?;
 
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MAX_EVENT_BYTES))
@@ -101,19 +91,13 @@ impl Changefeed {
         let now = Instant::now();
         let mut ping = interval_at(now + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut feed = Self {
-            socket,
-            ping,
-            heard: now,
-        };
+        let mut feed = Self { socket, ping, heard: now };
 
         let frame = serde_json::to_string(registration)
             .map_err(|source| broken("the registration cannot be written").caused_by(source))?;
-        feed.write(Message::text(frame)).await.map_err(|source| {
-            call()
-                .error(Kind::Interrupted, "the registration failed")
-                .caused_by(source)
-        })?;
+        feed.write(Message::text(frame))
+            .await
+            .map_err(|source| call().error(Kind::Interrupted, "the registration failed").caused_by(source))?;
         Ok(feed)
     }
 

@@ -39,11 +39,7 @@ impl ErrorBody {
     /// The kind of error that this body with this status is.
     pub(super) fn kind(&self, status: StatusCode) -> Kind {
         // Framework errors keep the suffix, CloudAPI's own do not: `TooManyRequestsError`, `InvalidArgument`.
-        let code = self
-            .code
-            .as_deref()
-            .map(|code| code.strip_suffix("Error").unwrap_or(code))
-            .unwrap_or("");
+        let code = self.code.as_deref().map(|code| code.strip_suffix("Error").unwrap_or(code)).unwrap_or("");
         match status.as_u16() {
             401 => Kind::Unauthorized,
             403 if self.says("quota exceeded") => Kind::QuotaExceeded,
@@ -84,16 +80,8 @@ impl ErrorBody {
     pub(super) fn text(&self, status: StatusCode) -> String {
         let mut text = self.message.clone().unwrap_or_default();
         for error in &self.errors {
-            let parts = [
-                error.field.as_deref(),
-                error.code.as_deref(),
-                error.message.as_deref(),
-            ];
-            let detail: Vec<&str> = parts
-                .into_iter()
-                .flatten()
-                .filter(|part| !part.is_empty())
-                .collect();
+            let parts = [error.field.as_deref(), error.code.as_deref(), error.message.as_deref()];
+            let detail: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
             if !detail.is_empty() {
                 text.push_str(if text.is_empty() { "" } else { "; " });
                 text.push_str(&detail.join(": "));
@@ -106,9 +94,7 @@ impl ErrorBody {
     }
 
     fn says(&self, words: &str) -> bool {
-        self.message
-            .as_deref()
-            .is_some_and(|message| message.to_lowercase().contains(words))
+        self.message.as_deref().is_some_and(|message| message.to_lowercase().contains(words))
     }
 
     fn names_a_duplicate(&self) -> bool {
@@ -180,36 +166,16 @@ mod tests {
             Kind::ClockSkew,
             "clock skew of 400s was greater than 300s",
         ),
-        (
-            400,
-            r#"{"code":"InvalidHeader","message":"bad algorithm"}"#,
-            Kind::Invalid,
-            "bad algorithm",
-        ),
+        (400, r#"{"code":"InvalidHeader","message":"bad algorithm"}"#, Kind::Invalid, "bad algorithm"),
         (
             403,
             r#"{"code":"NotAuthorized","message":"Quota exceeded; to have your limits raised please contact support"}"#,
             Kind::QuotaExceeded,
             "Quota exceeded; to have your limits raised please contact support",
         ),
-        (
-            403,
-            r#"{"code":"NotAuthorized","message":"no"}"#,
-            Kind::Forbidden,
-            "no",
-        ),
-        (
-            404,
-            r#"{"code":"ResourceNotFound","message":"VM not found"}"#,
-            Kind::NotFound,
-            "VM not found",
-        ),
-        (
-            404,
-            r#"{"code":"VolumeNotFound","message":"gone"}"#,
-            Kind::NotFound,
-            "gone",
-        ),
+        (403, r#"{"code":"NotAuthorized","message":"no"}"#, Kind::Forbidden, "no"),
+        (404, r#"{"code":"ResourceNotFound","message":"VM not found"}"#, Kind::NotFound, "VM not found"),
+        (404, r#"{"code":"VolumeNotFound","message":"gone"}"#, Kind::NotFound, "gone"),
         (
             409,
             r#"{"code":"ValidationFailed","message":"Invalid VM parameters","errors":[{"field":"alias","code":"Duplicate","message":"Already exists for this owner_uuid"}]}"#,
@@ -228,30 +194,10 @@ mod tests {
             Kind::Invalid,
             "x is not a valid state",
         ),
-        (
-            409,
-            r#"{"code":"CannotDestroyMachineError","message":"protected"}"#,
-            Kind::Conflict,
-            "protected",
-        ),
-        (
-            409,
-            r#"{"code":"UnallocatedVM","message":"provisioning"}"#,
-            Kind::Conflict,
-            "provisioning",
-        ),
-        (
-            409,
-            r#"{"code":"VolumeInUse","message":"in use"}"#,
-            Kind::Conflict,
-            "in use",
-        ),
-        (
-            409,
-            r#"{"code":"VolumeAlreadyExists","message":"taken"}"#,
-            Kind::Duplicate,
-            "taken",
-        ),
+        (409, r#"{"code":"CannotDestroyMachineError","message":"protected"}"#, Kind::Conflict, "protected"),
+        (409, r#"{"code":"UnallocatedVM","message":"provisioning"}"#, Kind::Conflict, "provisioning"),
+        (409, r#"{"code":"VolumeInUse","message":"in use"}"#, Kind::Conflict, "in use"),
+        (409, r#"{"code":"VolumeAlreadyExists","message":"taken"}"#, Kind::Duplicate, "taken"),
         (
             422,
             r#"{"code":"InvalidParameters","message":"Invalid parameters","errors":[{"code":"InvalidParameter","field":"rule","message":"Error at character 0"}]}"#,
@@ -265,38 +211,13 @@ mod tests {
             Kind::Throttled,
             "You have exceeded your request rate of 10 r/s.",
         ),
-        (
-            500,
-            r#"{"code":"InternalError"}"#,
-            Kind::Server,
-            "Internal Server Error",
-        ),
-        (
-            501,
-            r#"{"code":"NotImplementedError","message":"no fabrics"}"#,
-            Kind::NotSupported,
-            "no fabrics",
-        ),
-        (
-            503,
-            "<html>\n<body>sorry</body></html>",
-            Kind::Unavailable,
-            "Service Unavailable",
-        ),
+        (500, r#"{"code":"InternalError"}"#, Kind::Server, "Internal Server Error"),
+        (501, r#"{"code":"NotImplementedError","message":"no fabrics"}"#, Kind::NotSupported, "no fabrics"),
+        (503, "<html>\n<body>sorry</body></html>", Kind::Unavailable, "Service Unavailable"),
         (504, "", Kind::Unavailable, "Gateway Timeout"),
         (302, "", Kind::Protocol, "Found"),
-        (
-            500,
-            r#"{"code":7,"message":["a"]}"#,
-            Kind::Server,
-            "Internal Server Error",
-        ),
-        (
-            409,
-            r#"{"message":"two\nlines\u0000"}"#,
-            Kind::Conflict,
-            "two lines",
-        ),
+        (500, r#"{"code":7,"message":["a"]}"#, Kind::Server, "Internal Server Error"),
+        (409, r#"{"message":"two\nlines\u0000"}"#, Kind::Conflict, "two lines"),
     ];
 
     #[test]
@@ -304,11 +225,7 @@ mod tests {
         for &(status, body, kind, text) in ANSWERS {
             let status = StatusCode::from_u16(status).unwrap();
             let parsed = ErrorBody::parse(body.as_bytes());
-            assert_eq!(
-                (parsed.kind(status), parsed.text(status).as_str()),
-                (kind, text),
-                "{status} {body}"
-            );
+            assert_eq!((parsed.kind(status), parsed.text(status).as_str()), (kind, text), "{status} {body}");
         }
     }
 

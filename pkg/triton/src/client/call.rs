@@ -11,11 +11,7 @@ use crate::error::{Error, Kind};
 
 /// Everything except RFC 3986's unreserved characters is encoded in a path segment: fingerprints have colons,
 /// tag names dots and blanks.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The same in a query, except what CloudAPI's own clients leave readable.
 const QUERY: &AsciiSet = &SEGMENT.remove(b'*').remove(b',');
@@ -42,35 +38,17 @@ impl Call {
 
     /// A POST that must not happen twice. Make it [`Call::repeatable`] where it may.
     pub(crate) fn post(operation: &'static str, object: impl Into<String>) -> Self {
-        Self::new(
-            operation,
-            object,
-            Method::POST,
-            Repeat::OnlyIfRefused,
-            Priority::Lifecycle,
-        )
+        Self::new(operation, object, Method::POST, Repeat::OnlyIfRefused, Priority::Lifecycle)
     }
 
     /// A replacement.
     pub(crate) fn put(operation: &'static str, object: impl Into<String>) -> Self {
-        Self::new(
-            operation,
-            object,
-            Method::PUT,
-            Repeat::Harmless,
-            Priority::Lifecycle,
-        )
+        Self::new(operation, object, Method::PUT, Repeat::Harmless, Priority::Lifecycle)
     }
 
     /// A deletion.
     pub(crate) fn delete(operation: &'static str, object: impl Into<String>) -> Self {
-        Self::new(
-            operation,
-            object,
-            Method::DELETE,
-            Repeat::Harmless,
-            Priority::Lifecycle,
-        )
+        Self::new(operation, object, Method::DELETE, Repeat::Harmless, Priority::Lifecycle)
     }
 
     fn new(

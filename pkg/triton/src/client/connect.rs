@@ -79,9 +79,7 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let mut connecting = self.0.connect(uri);
         Box::pin(std::future::poll_fn(move |cx| {
-            Pin::new(&mut connecting)
-                .poll(cx)
-                .map_ok(|stream| TokioIo::new(Pipe(stream)))
+            Pin::new(&mut connecting).poll(cx).map_ok(|stream| TokioIo::new(Pipe(stream)))
         }))
     }
 }

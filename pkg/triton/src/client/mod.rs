@@ -229,11 +229,7 @@ impl ClientBuilder {
             budget: self.budget.unwrap_or_else(|| Budget::new(Limits::default())),
             observer: self.observer,
         };
-        Ok(Client {
-            shared: Arc::new(shared),
-            priority: None,
-            deadline: self.deadline,
-        })
+        Ok(Client { shared: Arc::new(shared), priority: None, deadline: self.deadline })
     }
 }
 
@@ -261,19 +257,13 @@ impl Client {
     /// The same client whose calls all have this priority, whatever the operation's own is.
     #[must_use]
     pub fn with_priority(&self, priority: Priority) -> Self {
-        Self {
-            priority: Some(priority),
-            ..self.clone()
-        }
+        Self { priority: Some(priority), ..self.clone() }
     }
 
     /// The same client whose calls may take this long, waits and repeats included.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self {
-            deadline,
-            ..self.clone()
-        }
+        Self { deadline, ..self.clone() }
     }
 
     /// The request budget, for metrics.
@@ -284,10 +274,7 @@ impl Client {
 
 /// Splits the URL into `scheme://authority` and a path prefix without its last slash.
 fn origin(url: &str) -> Result<(String, String), BuildError> {
-    let refuse = |reason| BuildError::Url {
-        url: without_user_info(url),
-        reason,
-    };
+    let refuse = |reason| BuildError::Url { url: without_user_info(url), reason };
     let uri: Uri = url.trim().parse().map_err(|_| refuse("it is not a URL"))?;
     let scheme = match uri.scheme_str() {
         Some(scheme @ ("http" | "https")) => scheme,
@@ -302,10 +289,7 @@ fn origin(url: &str) -> Result<(String, String), BuildError> {
     if uri.query().is_some() {
         return Err(refuse("it has a query"));
     }
-    Ok((
-        format!("{scheme}://{authority}"),
-        uri.path().trim_end_matches('/').to_owned(),
-    ))
+    Ok((format!("{scheme}://{authority}"), uri.path().trim_end_matches('/').to_owned()))
 }
 
 /// What may be shown of a URL that should not have had a password in it.
@@ -323,21 +307,13 @@ mod tests {
     #[test]
     fn urls_are_split_or_refused_with_the_reason() {
         let good = [
-            (
-                "https://cloudapi.dc1.example.com",
-                "https://cloudapi.dc1.example.com",
-                "",
-            ),
+            ("https://cloudapi.dc1.example.com", "https://cloudapi.dc1.example.com", ""),
             ("http://127.0.0.1:8080/", "http://127.0.0.1:8080", ""),
             (" https://[::1]:443/sdc/ ", "https://[::1]:443", "/sdc"),
         ];
         for (url, expected_origin, expected_prefix) in good {
             let (origin, prefix) = origin(url).unwrap();
-            assert_eq!(
-                (origin.as_str(), prefix.as_str()),
-                (expected_origin, expected_prefix),
-                "{url}"
-            );
+            assert_eq!((origin.as_str(), prefix.as_str()), (expected_origin, expected_prefix), "{url}");
         }
         let bad = [
             ("cloudapi.example.com", "scheme"),

@@ -101,11 +101,7 @@ mod tests {
             let error = error(kind, status, unsent);
             let repeats = |repeat| Delays::new(1).after(&error, repeat, None).is_some();
             assert_eq!(repeats(Repeat::Harmless), read, "read after {kind:?} {status:?}");
-            assert_eq!(
-                repeats(Repeat::OnlyIfRefused),
-                create,
-                "create after {kind:?} {status:?}"
-            );
+            assert_eq!(repeats(Repeat::OnlyIfRefused), create, "create after {kind:?} {status:?}");
         }
     }
 
@@ -117,10 +113,7 @@ mod tests {
             for attempt in 0..12 {
                 let base = FIRST_DELAY.saturating_mul(1 << attempt).min(LONGEST_DELAY);
                 let delay = delays.after(&error, Repeat::Harmless, None).unwrap();
-                assert!(
-                    delay >= base && delay <= base * 2,
-                    "seed {seed} attempt {attempt}: {delay:?}"
-                );
+                assert!(delay >= base && delay <= base * 2, "seed {seed} attempt {attempt}: {delay:?}");
             }
         }
     }
@@ -129,9 +122,6 @@ mod tests {
     fn retry_after_is_honoured_when_longer() {
         let error = error(Kind::Throttled, Some(429), false);
         let asked = Duration::from_secs(60);
-        assert_eq!(
-            Delays::new(1).after(&error, Repeat::Harmless, Some(asked)),
-            Some(asked)
-        );
+        assert_eq!(Delays::new(1).after(&error, Repeat::Harmless, Some(asked)), Some(asked));
     }
 }

@@ -71,9 +71,7 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Assemble)?;
         let verified = if self.insecure {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
         } else {
             builder.with_root_certificates(self.roots()?)
         };
@@ -89,9 +87,7 @@ impl Tls {
         let key_pem = secrecy::ExposeSecret::expose_secret(&identity.key_pem);
         let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
             .map_err(|error| TlsError::ReadIdentity(Some(error)))?;
-        verified
-            .with_client_auth_cert(chain, key)
-            .map_err(TlsError::Assemble)
+        verified.with_client_auth_cert(chain, key).map_err(TlsError::Assemble)
     }
 
     fn roots(&self) -> Result<RootCertStore, TlsError> {
@@ -136,12 +132,7 @@ impl ServerCertVerifier for AnyServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -150,12 +141,7 @@ impl ServerCertVerifier for AnyServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -44,18 +44,14 @@ pub(crate) struct Reply {
 impl Reply {
     /// Decodes a body that is one object.
     pub(crate) fn object<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        types::decode(&self.body).map_err(|source| {
-            self.protocol_error("the answer cannot be understood")
-                .caused_by(source)
-        })
+        types::decode(&self.body)
+            .map_err(|source| self.protocol_error("the answer cannot be understood").caused_by(source))
     }
 
     /// Decodes a body that is a list. Elements that cannot be read are told apart, not an error.
     pub(crate) fn list<T: DeserializeOwned>(&self) -> Result<DecodedList<T>, Error> {
-        types::decode_list(&self.body).map_err(|source| {
-            self.protocol_error("the answer cannot be understood")
-                .caused_by(source)
-        })
+        types::decode_list(&self.body)
+            .map_err(|source| self.protocol_error("the answer cannot be understood").caused_by(source))
     }
 
     /// An error that says that this answer is not CloudAPI's.
@@ -78,10 +74,7 @@ struct Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self {
-            error,
-            retry_after: None,
-        }
+        Self { error, retry_after: None }
     }
 }
 
@@ -133,11 +126,7 @@ impl Client {
         };
         let kind = result.as_ref().err().map(|failure| failure.error.kind());
         if let Some(observer) = &self.shared.observer {
-            observer(&Outcome {
-                operation: call.operation,
-                error: kind,
-                took: started.elapsed(),
-            });
+            observer(&Outcome { operation: call.operation, error: kind, took: started.elapsed() });
         }
         match &result {
             Ok(_) => self.shared.budget.served(),
@@ -156,8 +145,7 @@ impl Client {
         let priority = self.priority.unwrap_or(call.priority);
         let turn = self.shared.budget.acquire(priority);
         tokio::time::timeout_at(deadline, turn).await.map_err(|_| {
-            call.error(Kind::Timeout, "the account's request budget gave no turn in time")
-                .never_sent()
+            call.error(Kind::Timeout, "the account's request budget gave no turn in time").never_sent()
         })
     }
 
@@ -165,15 +153,9 @@ impl Client {
         let shared = &self.shared;
         let target = call.target(&shared.account_path, &shared.roles);
         let date = httpdate::fmt_http_date(SystemTime::now());
-        let head = RequestHead {
-            method: call.method.as_str(),
-            target: &target,
-            date: &date,
-        };
+        let head = RequestHead { method: call.method.as_str(), target: &target, date: &date };
         let authorization = shared.authenticator.authorization(head).await.map_err(|source| {
-            call.error(Kind::Credentials, "the request cannot be signed")
-                .caused_by(source)
-                .never_sent()
+            call.error(Kind::Credentials, "the request cannot be signed").caused_by(source).never_sent()
         })?;
         let mut request = Request::builder()
             .method(call.method.clone())
@@ -186,13 +168,9 @@ impl Client {
         if call.body.is_some() {
             request = request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        request
-            .body(Full::new(call.body.clone().unwrap_or_default()))
-            .map_err(|source| {
-                call.error(Kind::Invalid, "the request cannot be built")
-                    .caused_by(source)
-                    .never_sent()
-            })
+        request.body(Full::new(call.body.clone().unwrap_or_default())).map_err(|source| {
+            call.error(Kind::Invalid, "the request cannot be built").caused_by(source).never_sent()
+        })
     }
 
     /// Sends the request and waits for the head of the answer.
@@ -205,15 +183,12 @@ impl Client {
         match tokio::time::timeout_at(deadline, self.shared.http.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(source)) if source.is_connect() => Err(call
-                .error(
-                    Kind::Unreachable,
-                    format!("cannot connect to {}", self.shared.origin),
-                )
+                .error(Kind::Unreachable, format!("cannot connect to {}", self.shared.origin))
                 .caused_by(source)
                 .never_sent()),
-            Ok(Err(source)) => Err(call
-                .error(Kind::Interrupted, "the connection broke before the answer")
-                .caused_by(source)),
+            Ok(Err(source)) => {
+                Err(call.error(Kind::Interrupted, "the connection broke before the answer").caused_by(source))
+            }
             Err(_) => Err(call.error(Kind::Timeout, "no answer in time")),
         }
     }
@@ -230,9 +205,7 @@ impl Client {
         let body = match tokio::time::timeout_at(deadline, reading).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(source)) if source.is::<http_body_util::LengthLimitError>() => {
-                return Err(call
-                    .error(Kind::Protocol, "the answer is larger than 64 MiB")
-                    .into());
+                return Err(call.error(Kind::Protocol, "the answer is larger than 64 MiB").into());
             }
             Ok(Err(source)) => {
                 let error = call.error(Kind::Interrupted, "the connection broke within the answer");
@@ -255,26 +228,13 @@ impl Client {
         if kind == Kind::ClockSkew {
             text.push_str(&clock_difference(&head.headers));
         }
-        let error = call
-            .error(kind, text)
-            .answered(head.status, refusal.code, request_id(&head.headers));
-        Err(Failure {
-            error,
-            retry_after: answer::retry_after(&head.headers),
-        })
+        let error = call.error(kind, text).answered(head.status, refusal.code, request_id(&head.headers));
+        Err(Failure { error, retry_after: answer::retry_after(&head.headers) })
     }
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {
-    Some(
-        headers
-            .get("request-id")?
-            .to_str()
-            .ok()?
-            .chars()
-            .take(64)
-            .collect(),
-    )
+    Some(headers.get("request-id")?.to_str().ok()?.chars().take(64).collect())
 }
 
 /// How far this machine's clock is from the server's, for people.
@@ -284,9 +244,6 @@ fn clock_difference(headers: &HeaderMap) -> String {
     };
     match SystemTime::now().duration_since(server) {
         Ok(ahead) => format!(", this machine's clock is {} s ahead", ahead.as_secs()),
-        Err(behind) => format!(
-            ", this machine's clock is {} s behind",
-            behind.duration().as_secs()
-        ),
+        Err(behind) => format!(", this machine's clock is {} s behind", behind.duration().as_secs()),
     }
 }

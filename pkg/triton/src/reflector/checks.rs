@@ -44,23 +44,11 @@ impl Checks {
     /// Asks for a read not before `due`. The strongest reason and the earliest time win.
     pub(super) fn ask(&mut self, id: InstanceId, reason: Reason, now: Instant, due: Instant) {
         let check = match self.by_id.get(&id) {
-            None => Check {
-                reason,
-                since: now,
-                due,
-                failures: 0,
-            },
-            Some(old) if old.failures > 0 => Check {
-                reason: old.reason.max(reason),
-                since: now,
-                ..*old
-            },
-            Some(old) => Check {
-                reason: old.reason.max(reason),
-                since: now,
-                due: old.due.min(due),
-                failures: 0,
-            },
+            None => Check { reason, since: now, due, failures: 0 },
+            Some(old) if old.failures > 0 => Check { reason: old.reason.max(reason), since: now, ..*old },
+            Some(old) => {
+                Check { reason: old.reason.max(reason), since: now, due: old.due.min(due), failures: 0 }
+            }
         };
         self.put(id, check);
     }
@@ -84,19 +72,9 @@ impl Checks {
     pub(super) fn failed(&mut self, id: InstanceId, reason: Reason, now: Instant) {
         let old = self.by_id.get(&id).copied();
         let failures = old.map_or(0, |check| check.failures).saturating_add(1);
-        let delay = FIRST_RETRY
-            .saturating_mul(1 << failures.min(10).saturating_sub(1))
-            .min(LONGEST_RETRY);
+        let delay = FIRST_RETRY.saturating_mul(1 << failures.min(10).saturating_sub(1)).min(LONGEST_RETRY);
         let reason = old.map_or(reason, |check| check.reason.max(reason));
-        self.put(
-            id,
-            Check {
-                reason,
-                since: now,
-                due: now + delay,
-                failures,
-            },
-        );
+        self.put(id, Check { reason, since: now, due: now + delay, failures });
     }
 
     /// Takes up to `limit` reads that are due, the strongest reasons first. What is taken stays listed, far
@@ -112,13 +90,7 @@ impl Checks {
         due.truncate(limit);
         for (id, _) in &due {
             if let Some(check) = self.by_id.get(id).copied() {
-                self.put(
-                    *id,
-                    Check {
-                        due: now + LONGEST_RETRY,
-                        ..check
-                    },
-                );
+                self.put(*id, Check { due: now + LONGEST_RETRY, ..check });
             }
         }
         due
@@ -129,28 +101,16 @@ impl Checks {
         self.by_due
             .iter()
             .take_while(|(at, _)| *at <= now)
-            .filter(|(_, id)| {
-                self.by_id
-                    .get(id)
-                    .is_some_and(|check| check.reason == Reason::Content)
-            })
+            .filter(|(_, id)| self.by_id.get(id).is_some_and(|check| check.reason == Reason::Content))
             .count()
     }
 
     /// Puts off the reads that the list which begins now will make unnecessary, should it succeed.
     pub(super) fn leave_content_to_list(&mut self, now: Instant, until: Instant) {
-        let due: Vec<InstanceId> = self
-            .by_due
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .map(|(_, id)| *id)
-            .collect();
+        let due: Vec<InstanceId> =
+            self.by_due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         for id in due {
-            if let Some(check) = self
-                .by_id
-                .get(&id)
-                .copied()
-                .filter(|check| check.reason == Reason::Content)
+            if let Some(check) = self.by_id.get(&id).copied().filter(|check| check.reason == Reason::Content)
             {
                 self.put(id, Check { due: until, ..check });
             }

@@ -57,10 +57,7 @@ pub struct Settings {
 impl Default for Settings {
     /// Every 5 minutes (reference 2.26), and every minute without the changefeed.
     fn default() -> Self {
-        Self {
-            relist_every: Duration::from_secs(300),
-            relist_every_without_feed: Duration::from_secs(60),
-        }
+        Self { relist_every: Duration::from_secs(300), relist_every_without_feed: Duration::from_secs(60) }
     }
 }
 
@@ -92,11 +89,7 @@ struct Read {
 impl Reflector {
     /// A reflector with an empty store.
     pub fn new(client: Client, settings: Settings) -> Self {
-        Self {
-            client,
-            store: Store::new(Instant::now()),
-            settings,
-        }
+        Self { client, store: Store::new(Instant::now()), settings }
     }
 
     /// The store that this reflector keeps.
@@ -163,14 +156,7 @@ impl Reflector {
 
     fn take_due(&self, limit: usize) -> Vec<(InstanceId, Reason)> {
         let mut due = Vec::new();
-        if limit > 0
-            && self
-                .store
-                .read()
-                .checks
-                .next_due()
-                .is_some_and(|at| at <= Instant::now())
-        {
+        if limit > 0 && self.store.read().checks.next_due().is_some_and(|at| at <= Instant::now()) {
             self.store.change(|index, now| {
                 due = index.checks.take_due(now, limit);
                 Changed::new()
@@ -239,19 +225,13 @@ impl Reflector {
             Err(error) => {
                 relist.failed(Instant::now(), self.interval());
                 warn!(%error, failures = relist.failures(), "the instances could not be listed; nothing changes");
-                self.store
-                    .change_health(|health| health.list_failures = relist.failures());
+                self.store.change_health(|health| health.list_failures = relist.failures());
             }
         }
     }
 
     fn take_read(&self, read: Read) {
-        let Read {
-            id,
-            reason,
-            begun,
-            answer,
-        } = read;
+        let Read { id, reason, begun, answer } = read;
         self.store.change(|index, now| match answer {
             Ok(Found::Present(instance)) => index.apply_found(instance, begun, now),
             Ok(Found::Gone(instance)) => index.apply_gone(id, Some(instance), now),
@@ -275,22 +255,13 @@ fn priority(reason: Reason) -> Priority {
 
 async fn read(client: Client, id: InstanceId, reason: Reason) -> Read {
     let begun = Instant::now();
-    Read {
-        id,
-        reason,
-        begun,
-        answer: client.get_instance(id).await,
-    }
+    Read { id, reason, begun, answer: client.get_instance(id).await }
 }
 
 /// Walks all pages. Rows may repeat and be missing, since nothing holds the list still (reference 2.6).
 async fn list(client: Client) -> Result<List, Error> {
     let begun = Instant::now();
-    let mut list = List {
-        begun,
-        rows: Vec::new(),
-        clean: true,
-    };
+    let mut list = List { begun, rows: Vec::new(), clean: true };
     let mut known = HashSet::new();
     for page in 0..MOST_PAGES {
         let page_begun = Instant::now();
@@ -304,8 +275,7 @@ async fn list(client: Client) -> Result<List, Error> {
         list.clean &= answer.is_clean();
         let before = known.len();
         known.extend(answer.items.iter().map(|instance| instance.id));
-        list.rows
-            .extend(answer.items.into_iter().map(|instance| (page_begun, instance)));
+        list.rows.extend(answer.items.into_iter().map(|instance| (page_begun, instance)));
         if received < MAX_PAGE as usize {
             return Ok(list);
         }

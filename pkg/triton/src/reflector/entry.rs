@@ -86,9 +86,7 @@ impl Entry {
 
     /// Whether its deletion was asked for and is not confirmed yet.
     pub fn is_deleting(&self) -> bool {
-        self.pending
-            .iter()
-            .any(|pending| pending.expectation == Expectation::Gone)
+        self.pending.iter().any(|pending| pending.expectation == Expectation::Gone)
     }
 
     /// Where the newest knowledge came from.

@@ -19,6 +19,9 @@ use crate::types::{Instance, InstanceState, TagValue};
 /// Two 404 for one instance prove something only when at least this long apart.
 pub const NOT_FOUND_APART: Duration = Duration::from_secs(60);
 
+/// Until there is proof, an instance that is answered with 404 is read again at this interval.
+const NOT_FOUND_AGAIN: Duration = Duration::from_secs(300);
+
 /// Events come in bursts (stopping, stopped, nics, …): one read after the burst is enough.
 const AFTER_BURST: Duration = Duration::from_secs(1);
 
@@ -65,17 +68,11 @@ impl Index {
     }
 
     pub(super) fn named(&self, name: &str) -> Vec<Arc<Entry>> {
-        self.keys
-            .named(name)
-            .filter_map(|id| self.entries.get(&id).cloned())
-            .collect()
+        self.keys.named(name).filter_map(|id| self.entries.get(&id).cloned()).collect()
     }
 
     pub(super) fn tagged(&self, key: &str, value: &TagValue) -> Vec<Arc<Entry>> {
-        self.keys
-            .tagged(key, value)
-            .filter_map(|id| self.entries.get(&id).cloned())
-            .collect()
+        self.keys.tagged(key, value).filter_map(|id| self.entries.get(&id).cloned()).collect()
     }
 
     pub(super) fn entries(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
@@ -111,11 +108,7 @@ impl Index {
             return self.apply_gone(id, Some(instance), now);
         }
         self.checks.settled_by_read(id, begun);
-        if self.observe(instance, Source::Get, Some(begun), now) {
-            vec![id]
-        } else {
-            Changed::new()
-        }
+        if self.observe(instance, Source::Get, Some(begun), now) { vec![id] } else { Changed::new() }
     }
 
     /// A read of one instance was answered with 410, which proves that it is gone for ever.
@@ -130,11 +123,7 @@ impl Index {
         let Some(entry) = self.entries.get(&id).filter(|entry| entry.as_of <= begun) else {
             return Changed::new();
         };
-        if entry
-            .pending
-            .iter()
-            .any(|pending| pending.expectation == Expectation::Created)
-        {
+        if entry.pending.iter().any(|pending| pending.expectation == Expectation::Created) {
             self.checks.ask(id, Reason::Content, now, now + AFTER_WRITE);
             return Changed::new();
         }
@@ -142,14 +131,11 @@ impl Index {
         let doubt = entry.doubt.get_or_insert(new_doubt(begun));
         let first = *doubt.first_not_found.get_or_insert(begun);
         let apart = begun.saturating_duration_since(first) >= NOT_FOUND_APART;
-        if apart && doubt.last_missed.is_some_and(|missed| missed >= first) {
+        let missed = doubt.last_missed.is_some_and(|missed| missed >= first);
+        if apart && missed && lists_would_show(&entry.observed.state) {
             return self.bury(id, None, Proof::NotFound, now);
         }
-        let due = if apart {
-            now + NOT_FOUND_APART
-        } else {
-            first + NOT_FOUND_APART
-        };
+        let due = if apart { now + NOT_FOUND_AGAIN } else { first + NOT_FOUND_APART };
         self.checks.ask(id, Reason::NotFound, now, due);
         self.put(entry);
         Changed::new()
@@ -168,11 +154,7 @@ impl Index {
             }
             return Changed::new();
         };
-        if self.observe(*instance, Source::Feed, None, now) {
-            vec![id]
-        } else {
-            Changed::new()
-        }
+        if self.observe(*instance, Source::Feed, None, now) { vec![id] } else { Changed::new() }
     }
 
     /// A create was answered with this instance.
@@ -180,11 +162,7 @@ impl Index {
         let id = instance.id;
         let changed = self.observe(instance, Source::Write, Some(now), now);
         // An event may have been faster than the answer; then there is nothing left to wait for.
-        if self
-            .entries
-            .get(&id)
-            .is_some_and(|entry| entry.source == Source::Write)
-        {
+        if self.entries.get(&id).is_some_and(|entry| entry.source == Source::Write) {
             return self.expect(id, Expectation::Created, now);
         }
         if changed { vec![id] } else { Changed::new() }
@@ -196,9 +174,7 @@ impl Index {
             return Changed::new();
         };
         let mut entry = Entry::clone(entry);
-        entry
-            .pending
-            .retain_mut(|earlier| earlier.expectation.yield_to(&expectation));
+        entry.pending.retain_mut(|earlier| earlier.expectation.yield_to(&expectation));
         let expires = now + PENDING_FOR;
         entry.pending.push(Pending { expectation, expires });
         entry.apply_pending();
@@ -278,9 +254,7 @@ impl Index {
             entry.observed = Arc::new(seen);
         }
         let waiting = entry.pending.len();
-        entry
-            .pending
-            .retain(|pending| !pending.expectation.is_met(&entry.observed));
+        entry.pending.retain(|pending| !pending.expectation.is_met(&entry.observed));
         let changed = !same || waiting != entry.pending.len();
         if changed {
             entry.apply_pending();
@@ -331,19 +305,14 @@ impl Index {
             .entries
             .values()
             .filter(|entry| !shown.contains(&entry.id()) && entry.as_of < begun && entry.known_since < begun)
-            .filter(|entry| {
-                !entry
-                    .pending
-                    .iter()
-                    .any(|pending| pending.expectation == Expectation::Created)
-            })
+            .filter(|entry| !entry.pending.iter().any(|pending| pending.expectation == Expectation::Created))
             .cloned()
             .collect();
         for entry in missing {
             let mut entry = Entry::clone(&entry);
             let id = entry.id();
-            // Lists leave out failed instances: only one that a read did not find either is in doubt.
-            if entry.observed.state == InstanceState::Failed && entry.doubt.is_none() {
+            // Lists leave out failed instances, so that one is missing says nothing.
+            if entry.observed.state == InstanceState::Failed {
                 if now.saturating_duration_since(entry.as_of) >= FAILED_UNSEEN {
                     self.checks.ask(id, Reason::Missing, now, now);
                 }
@@ -365,8 +334,7 @@ impl Index {
     fn put(&mut self, entry: Entry) {
         let entry = Arc::new(entry);
         let old = self.entries.insert(entry.id(), Arc::clone(&entry));
-        self.keys
-            .update(old.as_ref().map(|old| &*old.expected), Some(&entry.expected));
+        self.keys.update(old.as_ref().map(|old| &*old.expected), Some(&entry.expected));
     }
 
     fn bury(&mut self, id: InstanceId, last: Option<Instance>, proof: Proof, now: Instant) -> Changed {
@@ -378,22 +346,19 @@ impl Index {
         let Some(instance) = last.or_else(|| old.map(|old| Arc::clone(&old.observed))) else {
             return Changed::new();
         };
-        self.tombstones.insert(Tombstone {
-            instance,
-            proof,
-            at: now,
-        });
+        self.tombstones.insert(Tombstone { instance, proof, at: now });
         vec![id]
     }
 }
 
 fn new_doubt(since: Instant) -> Doubt {
-    Doubt {
-        since,
-        missed_lists: 0,
-        first_not_found: None,
-        last_missed: None,
-    }
+    Doubt { since, missed_lists: 0, first_not_found: None, last_missed: None }
+}
+
+/// Whether an instance that was last in this state would be in a list if it existed. A failed one is not, and
+/// one that was provisioning may have failed since (reference 2.12); for these only a 410 is proof.
+fn lists_would_show(last: &InstanceState) -> bool {
+    !matches!(last, InstanceState::Failed | InstanceState::Provisioning)
 }
 
 /// Completes what a source does not carry from what is known: events have no package, and only reads have

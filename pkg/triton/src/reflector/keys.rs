@@ -18,12 +18,7 @@ impl Keys {
     }
 
     pub(super) fn tagged(&self, key: &str, value: &TagValue) -> impl Iterator<Item = InstanceId> {
-        self.by_tag
-            .get(key)
-            .and_then(|values| values.get(value))
-            .into_iter()
-            .flatten()
-            .copied()
+        self.by_tag.get(key).and_then(|values| values.get(value)).into_iter().flatten().copied()
     }
 
     /// Follows one instance from what it was to what it is.
@@ -43,10 +38,7 @@ impl Keys {
     }
 
     fn add(&mut self, instance: &Instance) {
-        self.by_name
-            .entry(instance.name.clone())
-            .or_default()
-            .insert(instance.id);
+        self.by_name.entry(instance.name.clone()).or_default().insert(instance.id);
         for (key, value) in &instance.tags {
             if !self.by_tag.contains_key(key.as_str()) {
                 self.by_tag.insert(key.as_str().into(), HashMap::new());

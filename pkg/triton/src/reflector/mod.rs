@@ -12,7 +12,8 @@
 //!   what it leaves unclear is read again.
 //! - A row missing from a list is a doubt, which a read of that instance settles.
 //! - An instance is gone on a 410 for that very instance, or on a 404 that was repeated after at least
-//!   [`NOT_FOUND_APART`] with a clean list in between that showed others but not it. Nothing else removes one.
+//!   [`NOT_FOUND_APART`] with a clean list in between that showed others but not it, unless its last known
+//!   state is one that lists do not show. Nothing else removes one.
 //! - An error removes nothing and changes nothing.
 //!
 //! Instances in state `failed` are not in default lists (reference 2.12), so the reflector knows those that

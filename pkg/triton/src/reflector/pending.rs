@@ -66,13 +66,11 @@ impl Expectation {
             Self::FirewallEnabled(on) => instance.firewall_enabled == *on,
             Self::DeletionProtection(on) => instance.deletion_protection == *on,
             Self::Tags { set, removed } => {
-                set.iter()
-                    .all(|(key, value)| instance.tags.get(key) == Some(value))
+                set.iter().all(|(key, value)| instance.tags.get(key) == Some(value))
                     && !removed.iter().any(|key| instance.tags.contains_key(key))
             }
             Self::Metadata { set, removed } => {
-                set.iter()
-                    .all(|(key, value)| instance.metadata.get(key) == Some(value))
+                set.iter().all(|(key, value)| instance.metadata.get(key) == Some(value))
                     && !removed.iter().any(|key| instance.metadata.contains_key(key))
             }
         }
@@ -88,9 +86,7 @@ impl Expectation {
             Self::FirewallEnabled(on) => instance.firewall_enabled = *on,
             Self::DeletionProtection(on) => instance.deletion_protection = *on,
             Self::Tags { set, removed } => {
-                instance
-                    .tags
-                    .extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
+                instance.tags.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
                 instance.tags.retain(|key, _| !removed.contains(key));
             }
             Self::Metadata { set, removed } => {
@@ -121,31 +117,15 @@ impl Expectation {
     /// of it is left to wait for.
     pub(super) fn yield_to(&mut self, later: &Self) -> bool {
         match (self, later) {
-            (
-                Self::Tags { set, removed },
-                Self::Tags {
-                    set: new,
-                    removed: gone,
-                },
-            ) => {
+            (Self::Tags { set, removed }, Self::Tags { set: new, removed: gone }) => {
                 let rewritten = |key: &String| new.contains_key(key) || gone.contains(key);
                 set.retain(|key, _| !rewritten(key));
                 removed.retain(|key| !rewritten(key));
                 !(set.is_empty() && removed.is_empty())
             }
-            (
-                Self::Metadata { set, removed },
-                Self::Metadata {
-                    set: new,
-                    removed: gone,
-                },
-            ) => {
+            (Self::Metadata { set, removed }, Self::Metadata { set: new, removed: gone }) => {
                 let rewritten = |key: &str| new.contains_key(key) || gone.contains(key);
-                let keys: Vec<String> = set
-                    .keys()
-                    .filter(|key| rewritten(key))
-                    .map(str::to_owned)
-                    .collect();
+                let keys: Vec<String> = set.keys().filter(|key| rewritten(key)).map(str::to_owned).collect();
                 for key in keys {
                     set.remove(&key);
                 }

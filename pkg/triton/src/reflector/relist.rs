@@ -23,11 +23,7 @@ pub(super) struct Relist {
 impl Relist {
     /// The first list is due after `patience`, which gives the feed time to stand.
     pub(super) fn new(now: Instant, patience: Duration) -> Self {
-        Self {
-            due: now + patience,
-            begun: None,
-            failures: 0,
-        }
+        Self { due: now + patience, begun: None, failures: 0 }
     }
 
     pub(super) fn due(&self) -> Instant {
@@ -55,10 +51,7 @@ impl Relist {
     /// The list that was begun failed.
     pub(super) fn failed(&mut self, now: Instant, interval: Duration) {
         self.failures = self.failures.saturating_add(1);
-        self.due = now
-            + FIRST_RETRY
-                .saturating_mul(1 << (self.failures - 1).min(16))
-                .min(interval);
+        self.due = now + FIRST_RETRY.saturating_mul(1 << (self.failures - 1).min(16)).min(interval);
     }
 
     pub(super) fn failures(&self) -> u32 {
@@ -87,11 +80,7 @@ mod tests {
         relist.succeeded(INTERVAL, 0.5);
         assert_eq!(relist.due(), start + s(1) + s(315));
         relist.hurry(start + s(2));
-        assert_eq!(
-            relist.due(),
-            start + s(11),
-            "a cut feed does not make a storm of lists"
-        );
+        assert_eq!(relist.due(), start + s(11), "a cut feed does not make a storm of lists");
         relist.hurry(start + s(60));
         assert_eq!(relist.due(), start + s(11), "hurrying never delays");
     }

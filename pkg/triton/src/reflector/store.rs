@@ -75,12 +75,8 @@ impl Health {
 
 impl Store {
     pub(super) fn new(now: Instant) -> Self {
-        let health = Health {
-            feed: Feed::Down(now),
-            last_list: None,
-            last_clean_list: None,
-            list_failures: 0,
-        };
+        let health =
+            Health { feed: Feed::Down(now), last_list: None, last_clean_list: None, list_failures: 0 };
         Self(Arc::new(Shared {
             index: RwLock::default(),
             subscribers: Subscribers::default(),
@@ -140,9 +136,7 @@ impl Store {
     pub fn subscribe(&self) -> Subscription {
         // Under the lock, so that no change falls between the snapshot and the subscription.
         let index = self.read();
-        self.0
-            .subscribers
-            .subscribe(index.entries().map(|entry| entry.id()))
+        self.0.subscribers.subscribe(index.entries().map(|entry| entry.id()))
     }
 
     /// Notes that a write to an instance was accepted. Until a read shows it, or

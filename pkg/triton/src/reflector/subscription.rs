@@ -46,10 +46,8 @@ pub(super) struct Subscribers(Mutex<Vec<Weak<Mailbox>>>);
 impl Subscribers {
     /// A new subscription that starts with these ids.
     pub(super) fn subscribe(&self, known: impl IntoIterator<Item = InstanceId>) -> Subscription {
-        let mailbox = Arc::new(Mailbox {
-            changed: Mutex::new(known.into_iter().collect()),
-            news: Notify::new(),
-        });
+        let mailbox =
+            Arc::new(Mailbox { changed: Mutex::new(known.into_iter().collect()), news: Notify::new() });
         self.list().push(Arc::downgrade(&mailbox));
         Subscription(mailbox)
     }

@@ -10,8 +10,10 @@
     reason = "helpers of tests fail the way tests fail"
 )]
 
+mod cloud;
 mod endpoints;
 mod fixtures;
 mod openapi;
+mod reflector;
 mod server;
 mod shared_data;

@@ -46,9 +46,7 @@ impl Seen {
 
     pub fn query(&self, name: &str) -> Option<&str> {
         let (_, query) = self.target.split_once('?')?;
-        query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+        query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     }
 
     pub fn json(&self) -> Value {
@@ -79,11 +77,7 @@ impl Answer {
     }
 
     pub fn text(status: u16, body: impl Into<Bytes>) -> Self {
-        Self::Whole(
-            StatusCode::from_u16(status).expect("a status"),
-            HeaderMap::new(),
-            body.into(),
-        )
+        Self::Whole(StatusCode::from_u16(status).expect("a status"), HeaderMap::new(), body.into())
     }
 
     /// CloudAPI's error object.
@@ -92,13 +86,8 @@ impl Answer {
     }
 
     pub fn header(self, name: &'static str, value: &str) -> Self {
-        let Self::Whole(status, mut headers, body) = self else {
-            panic!("only a whole answer has headers")
-        };
-        headers.insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_str(value).expect("a header value"),
-        );
+        let Self::Whole(status, mut headers, body) = self else { panic!("only a whole answer has headers") };
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header value"));
         Self::Whole(status, headers, body)
     }
 
@@ -141,9 +130,7 @@ impl Server {
         let mut answers: Vec<Answer> = answers.into_iter().collect();
         answers.reverse();
         Self::new(move |seen| {
-            answers
-                .pop()
-                .unwrap_or_else(|| panic!("no answer left for {} {}", seen.method, seen.target))
+            answers.pop().unwrap_or_else(|| panic!("no answer left for {} {}", seen.method, seen.target))
         })
     }
 
@@ -159,10 +146,7 @@ impl Server {
 
     /// How many requests so far were for this method and path.
     pub fn count(&self, method: &str, path: &str) -> usize {
-        self.seen()
-            .iter()
-            .filter(|seen| seen.method == method && seen.path() == path)
-            .count()
+        self.seen().iter().filter(|seen| seen.method == method && seen.path() == path).count()
     }
 
     /// A client of this server for the account `acme`.
@@ -181,11 +165,7 @@ impl Server {
     ) -> Result<Response<BoxBody<Bytes, BoxError>>, BoxError> {
         let (head, body) = request.into_parts();
         let upgrade = head.extensions.get::<hyper::upgrade::OnUpgrade>().cloned();
-        let target = head
-            .uri
-            .path_and_query()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let target = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         let body = body.collect().await?.to_bytes();
         let seen = Seen {
             method: head.method.to_string(),
@@ -209,18 +189,12 @@ impl Server {
             }
             Answer::Torn(part) => {
                 let frames = [Ok(Frame::data(part)), Err(BoxError::from("torn on purpose"))];
-                Ok(Response::new(
-                    StreamBody::new(futures::stream::iter(frames)).boxed(),
-                ))
+                Ok(Response::new(StreamBody::new(futures::stream::iter(frames)).boxed()))
             }
             Answer::Closed => Err("closed on purpose".into()),
             Answer::Silent | Answer::Late(..) => std::future::pending().await,
             Answer::WebSocket(play) => {
-                let key = head
-                    .headers
-                    .get(header::SEC_WEBSOCKET_KEY)
-                    .expect("a WebSocket key")
-                    .clone();
+                let key = head.headers.get(header::SEC_WEBSOCKET_KEY).expect("a WebSocket key").clone();
                 let upgrade = upgrade.expect("an upgradable request");
                 tokio::spawn(async move {
                     if let Ok(upgraded) = upgrade.await {

@@ -14,10 +14,7 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        Self {
-            index: Index::default(),
-            start: Instant::now(),
-        }
+        Self { index: Index::default(), start: Instant::now() }
     }
 
     /// A story that begins with a clean list of these running instances at second 0.
@@ -58,8 +55,7 @@ impl Story {
     }
 
     fn not_found(&mut self, second: u64, slot: u128) {
-        self.index
-            .apply_not_found(id(slot), self.at(second), self.at(second));
+        self.index.apply_not_found(id(slot), self.at(second), self.at(second));
     }
 
     /// The reads that are due, without taking note that they are made.
@@ -107,9 +103,7 @@ fn two_versions_of_the_same_millisecond_are_settled_by_a_read() {
     assert!(story.event(11, &instance(1, "running", 200, 3)).is_empty());
     assert_eq!(story.due(12), [(id(1), Reason::Content)]);
     let begun = story.at(12);
-    story
-        .index
-        .apply_found(instance(1, "running", 200, 3), begun, begun);
+    story.index.apply_found(instance(1, "running", 200, 3), begun, begun);
     assert_eq!(story.rev(1), rev(3));
     assert!(story.due(3600).is_empty());
 }
@@ -119,11 +113,7 @@ fn a_list_that_began_before_an_event_does_not_undo_it() {
     let mut story = Story::listed([1]);
     story.event(20, &instance(1, "stopped", 500, 1));
     let begun = story.at(19);
-    let late = List {
-        begun,
-        rows: vec![(begun, instance(1, "running", 0, 0))],
-        clean: true,
-    };
+    let late = List { begun, rows: vec![(begun, instance(1, "running", 0, 0))], clean: true };
     assert!(story.index.apply_list(late, story.at(25)).is_empty());
     assert_eq!(story.rev(1), rev(1));
 }
@@ -135,11 +125,7 @@ fn a_clock_that_goes_back_delays_the_truth_until_the_next_list_only() {
     assert!(story.event(2, &instance(1, "running", 100, 2)).is_empty());
     assert_eq!(story.list(300, [instance(1, "running", 100, 2)]), [id(1)]);
     assert_eq!(story.rev(1), rev(2));
-    assert_eq!(
-        story.due(306),
-        [(id(1), Reason::Content)],
-        "in case that list was the one that lags"
-    );
+    assert_eq!(story.due(306), [(id(1), Reason::Content)], "in case that list was the one that lags");
 }
 
 #[test]
@@ -169,9 +155,7 @@ fn a_read_or_a_later_list_ends_the_doubt() {
     let mut story = Story::listed([1, 2]);
     story.list(300, [instance(1, "running", 0, 0)]);
     let begun = story.at(301);
-    story
-        .index
-        .apply_found(instance(2, "running", 0, 0), begun, begun);
+    story.index.apply_found(instance(2, "running", 0, 0), begun, begun);
     assert_eq!(story.index.get(id(2)).unwrap().doubt(), None);
     story.list(600, [instance(1, "running", 0, 0)]);
     story.list(900, [instance(1, "running", 0, 0), instance(2, "running", 0, 0)]);
@@ -209,14 +193,25 @@ fn a_404_proves_nothing_without_a_second_one_apart_and_a_list_between() {
                 story.not_found(second, 2);
             }
         }
-        assert_eq!(
-            !story.exists(2),
-            *gone,
-            "404 at {not_found:?}, lists at {lists:?}"
-        );
+        assert_eq!(!story.exists(2), *gone, "404 at {not_found:?}, lists at {lists:?}");
         if *gone {
             assert_eq!(story.index.tombstone(id(2)).unwrap().proof, Proof::NotFound);
         }
+    }
+}
+
+#[test]
+fn an_instance_that_lists_may_not_show_needs_a_410() {
+    for state in ["failed", "provisioning"] {
+        let mut story = Story::listed([1]);
+        story.list(10, [instance(1, "running", 0, 0), instance(2, state, 0, 0)]);
+        for second in (100..5000).step_by(100) {
+            story.list(second, [instance(1, "running", 0, 0)]);
+            story.not_found(second + 10, 2);
+        }
+        assert!(story.exists(2), "{state}");
+        let now = story.at(5000);
+        assert_eq!(story.index.apply_gone(id(2), None, now), [id(2)]);
     }
 }
 
@@ -241,9 +236,7 @@ fn a_destroyed_event_is_a_claim_that_a_read_must_prove() {
     story.list(20, [instance(1, "running", 0, 0)]);
     assert_eq!(story.due(400), [(id(1), Reason::Destroyed)]);
     let begun = story.at(401);
-    story
-        .index
-        .apply_found(instance(1, "running", 0, 0), begun, begun);
+    story.index.apply_found(instance(1, "running", 0, 0), begun, begun);
     assert!(story.due(3600).is_empty());
 }
 
@@ -251,24 +244,13 @@ fn a_destroyed_event_is_a_claim_that_a_read_must_prove() {
 fn nothing_late_brings_a_destroyed_instance_back() {
     let mut story = Story::listed([1]);
     let now = story.at(10);
-    story
-        .index
-        .apply_gone(id(1), Some(instance(1, "deleted", 900, 0)), now);
+    story.index.apply_gone(id(1), Some(instance(1, "deleted", 900, 0)), now);
     assert!(story.event(11, &instance(1, "running", 800, 0)).is_empty());
     story.list(12, [instance(1, "running", 0, 0)]);
     assert!(!story.exists(1));
-    assert_eq!(
-        story.due(12),
-        [(id(1), Reason::Content)],
-        "a list that shows it is worth a read"
-    );
+    assert_eq!(story.due(12), [(id(1), Reason::Content)], "a list that shows it is worth a read");
     let begun = story.at(13);
-    assert_eq!(
-        story
-            .index
-            .apply_found(instance(1, "running", 0, 0), begun, begun),
-        [id(1)]
-    );
+    assert_eq!(story.index.apply_found(instance(1, "running", 0, 0), begun, begun), [id(1)]);
     assert!(story.exists(1), "a read that began later is believed");
 }
 
@@ -288,12 +270,7 @@ fn a_failed_instance_is_not_expected_in_lists() {
 fn a_created_instance_is_there_before_any_read_shows_it() {
     let mut story = Story::listed([1]);
     let now = story.at(10);
-    assert_eq!(
-        story
-            .index
-            .apply_created(instance(2, "provisioning", 500, 0), now),
-        [id(2)]
-    );
+    assert_eq!(story.index.apply_created(instance(2, "provisioning", 500, 0), now), [id(2)]);
     story.list(11, [instance(1, "running", 0, 0)]);
     story.not_found(12, 2);
     let entry = story.index.get(id(2)).unwrap();
@@ -305,27 +282,19 @@ fn a_created_instance_is_there_before_any_read_shows_it() {
 #[test]
 fn a_pending_write_is_shown_until_it_is_seen_or_expires() {
     let set = [("rev".to_owned(), TagValue::from(7))].into();
-    let expectation = Expectation::Tags {
-        set,
-        removed: ["app".to_owned()].into(),
-    };
+    let expectation = Expectation::Tags { set, removed: ["app".to_owned()].into() };
 
     let mut story = Story::listed([1]);
     let now = story.at(10);
     assert_eq!(story.index.expect(id(1), expectation.clone(), now), [id(1)]);
     let entry = story.index.get(id(1)).unwrap();
-    assert_eq!(
-        entry.expected().tags,
-        [("rev".to_owned(), TagValue::from(7))].into()
-    );
+    assert_eq!(entry.expected().tags, [("rev".to_owned(), TagValue::from(7))].into());
     assert_eq!(entry.observed().tags.len(), 2);
     assert_eq!(story.index.tagged("rev", &TagValue::from(7)).len(), 1);
     assert!(story.index.tagged("app", &TagValue::from("web")).is_empty());
     // An old read does not end the wait, and one that shows the write does.
     let begun = story.at(11);
-    story
-        .index
-        .apply_found(instance(1, "running", 0, 0), begun, begun);
+    story.index.apply_found(instance(1, "running", 0, 0), begun, begun);
     assert_eq!(story.index.get(id(1)).unwrap().pending().len(), 1);
     let mut done = instance(1, "running", 500, 7);
     done.tags.remove("app");
@@ -334,12 +303,7 @@ fn a_pending_write_is_shown_until_it_is_seen_or_expires() {
 
     let mut story = Story::listed([1]);
     story.index.expect(id(1), expectation, now);
-    assert!(
-        story
-            .index
-            .expire(now + PENDING_FOR - Duration::from_secs(1))
-            .is_empty()
-    );
+    assert!(story.index.expire(now + PENDING_FOR - Duration::from_secs(1)).is_empty());
     assert_eq!(story.index.expire(now + PENDING_FOR), [id(1)]);
     let entry = story.index.get(id(1)).unwrap();
     assert_eq!(entry.expected(), entry.observed());
@@ -362,11 +326,7 @@ fn a_later_write_of_a_key_ends_the_wait_for_an_earlier_one() {
     story.index.expect(id(1), Expectation::Gone, now);
     let entry = story.index.get(id(1)).unwrap();
     assert!(entry.is_deleting());
-    assert_eq!(
-        entry.pending().len(),
-        1,
-        "a deleted instance's tags matter no more"
-    );
+    assert_eq!(entry.pending().len(), 1, "a deleted instance's tags matter no more");
 }
 
 #[test]
@@ -374,10 +334,7 @@ fn names_and_tags_are_found_exactly() {
     let mut story = Story::listed([1, 10]);
     assert_eq!(story.index.named("web-1").len(), 1);
     assert_eq!(story.index.tagged("app", &TagValue::from("web")).len(), 2);
-    assert!(
-        story.index.tagged("rev", &TagValue::from("0")).is_empty(),
-        "a string is not a number"
-    );
+    assert!(story.index.tagged("rev", &TagValue::from("0")).is_empty(), "a string is not a number");
     let now = story.at(10);
     story.index.apply_gone(id(10), None, now);
     assert!(story.index.named("web-10").is_empty());

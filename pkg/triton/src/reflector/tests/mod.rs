@@ -28,10 +28,7 @@ fn instance(slot: u128, state: &str, updated_ms: i64, tag: u32) -> Instance {
 
 /// The same instance as an event carries it.
 fn as_in_event(instance: &Instance) -> Instance {
-    Instance {
-        package: None,
-        ..instance.clone()
-    }
+    Instance { package: None, ..instance.clone() }
 }
 
 fn seconds(start: Instant, n: u64) -> Instant {

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::changefeed::Event;
 use crate::reflector::index::{Index, List};
+use crate::types::InstanceState;
 
 const SLOTS: u128 = 6;
 
@@ -82,17 +83,12 @@ struct World {
 
 impl World {
     fn living(&self) -> impl Iterator<Item = (&u128, &Instance)> {
-        self.truth
-            .iter()
-            .filter_map(|(slot, instance)| Some((slot, instance.as_ref()?)))
+        self.truth.iter().filter_map(|(slot, instance)| Some((slot, instance.as_ref()?)))
     }
 
     /// What a default list shows: no failed instances.
     fn listable(&self) -> Vec<Instance> {
-        self.living()
-            .map(|(_, instance)| instance.clone())
-            .filter(|i| i.state.as_str() != "failed")
-            .collect()
+        self.living().map(|(_, instance)| instance.clone()).filter(|i| i.state.as_str() != "failed").collect()
     }
 
     fn set(&mut self, slot: u128, state: &str, ms: i64) {
@@ -130,9 +126,7 @@ fn slot_of(id: InstanceId) -> u128 {
 fn begin_reads(world: &mut World, index: &mut Index, now: Instant) {
     for (id, _) in index.checks.take_due(now, usize::MAX) {
         let slot = slot_of(id);
-        world
-            .reads
-            .push((slot, now, world.truth.get(&slot).cloned().flatten()));
+        world.reads.push((slot, now, world.truth.get(&slot).cloned().flatten()));
     }
 }
 
@@ -146,12 +140,16 @@ fn end_read(world: &World, index: &mut Index, read: (u128, Instant, Option<Insta
 }
 
 fn play(world: &mut World, index: &mut Index, now: Instant, step: &Step, lies: Lies) {
-    let living = |world: &World, slot| world.truth.get(&slot).is_some_and(Option::is_some);
+    let state = |world: &World, slot| Some(world.truth.get(&slot)?.as_ref()?.state.clone());
+    let living = |world: &World, slot| state(world, slot).is_some();
     match *step {
         // An id is never used again.
         Step::Create(slot) if !world.truth.contains_key(&slot) => world.set(slot, "provisioning", 1),
         Step::Change(slot, ms) if living(world, slot) => world.set(slot, "running", ms),
-        Step::Fail(slot) if living(world, slot) => world.set(slot, "failed", 1),
+        // Provisioning fails; what runs does not turn into a failed provision.
+        Step::Fail(slot) if state(world, slot) == Some(InstanceState::Provisioning) => {
+            world.set(slot, "failed", 1)
+        }
         Step::Destroy(slot) if living(world, slot) => world.destroy(slot),
         Step::Create(_) | Step::Change(..) | Step::Fail(_) | Step::Destroy(_) => {}
         Step::Deliver { which, again } if !world.events.is_empty() => {
@@ -178,9 +176,7 @@ fn play(world: &mut World, index: &mut Index, now: Instant, step: &Step, lies: L
             for (slot, begun, found) in std::mem::take(&mut world.reads) {
                 let bit = 1 << slot;
                 if failed & bit != 0 {
-                    index
-                        .checks
-                        .failed(id(slot), crate::reflector::checks::Reason::Content, now);
+                    index.checks.failed(id(slot), crate::reflector::checks::Reason::Content, now);
                 } else if lied & bit != 0 && matches!(lies, Lies::FalseNotFound) {
                     index.apply_not_found(id(slot), begun, now);
                 } else {
