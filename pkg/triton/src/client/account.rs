@@ -17,9 +17,7 @@ impl Client {
 
     /// Changes the account, and answers with it.
     pub async fn update_account(&self, update: &UpdateAccount) -> Result<Account> {
-        let call = Call::post("UpdateAccount", "the account")
-            .repeatable()
-            .json(update)?;
+        let call = Call::post("UpdateAccount", "the account").repeatable().json(update)?;
         self.send(call).await?.object()
     }
 
@@ -31,17 +29,13 @@ impl Client {
 
     /// The account's configuration.
     pub async fn get_config(&self) -> Result<Config> {
-        self.send(Call::get("GetConfig", "the configuration").path(["config"]))
-            .await?
-            .object()
+        self.send(Call::get("GetConfig", "the configuration").path(["config"])).await?.object()
     }
 
     /// Changes the account's configuration, and answers with it. An unknown network is an error of kind
     /// [`Invalid`](crate::Kind::Invalid).
     pub async fn update_config(&self, update: &UpdateConfig) -> Result<Config> {
-        let call = Call::put("UpdateConfig", "the configuration")
-            .path(["config"])
-            .json(update)?;
+        let call = Call::put("UpdateConfig", "the configuration").path(["config"]).json(update)?;
         self.send(call).await?.object()
     }
 
@@ -54,10 +48,7 @@ impl Client {
     /// (before API version 9.2).
     pub async fn get_datacenter_name(&self) -> Result<Option<String>> {
         let reply = self.send(datacenters()).await?;
-        Ok(reply
-            .header(DATACENTER_NAME)
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned))
+        Ok(reply.header(DATACENTER_NAME).filter(|name| !name.is_empty()).map(str::to_owned))
     }
 
     /// The CloudAPI URL of the data centre `name`, which the server gives as a redirect.
@@ -75,9 +66,7 @@ impl Client {
 
     /// The services of this data centre with their URLs; one that is missing is not deployed.
     pub async fn list_services(&self) -> Result<Services> {
-        self.send(Call::get("ListServices", "services").path(["services"]))
-            .await?
-            .object()
+        self.send(Call::get("ListServices", "services").path(["services"])).await?.object()
     }
 }
 

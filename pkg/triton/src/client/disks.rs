@@ -22,10 +22,7 @@ impl Client {
     /// Adds a disk to an instance. The server answers with it only when its place was chosen
     /// ([`CreateDisk::pci_slot`]); otherwise look at the list.
     pub async fn create_disk(&self, id: InstanceId, create: &CreateDisk) -> Result<Option<Disk>> {
-        let call = disks(
-            Call::post("CreateMachineDisk", format!("disks of instance {id}")),
-            id,
-        );
+        let call = disks(Call::post("CreateMachineDisk", format!("disks of instance {id}")), id);
         let reply = self.send(call.json(create)?).await?;
         if reply.body.trim_ascii().is_empty() {
             return Ok(None);

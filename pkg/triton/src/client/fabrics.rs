@@ -13,16 +13,12 @@ use crate::types::{
 impl Client {
     /// All VLANs of the fabric.
     pub async fn list_fabric_vlans(&self) -> Result<DecodedList<FabricVlan>> {
-        self.send(vlans(Call::get("ListFabricVLANs", "fabric VLANs")))
-            .await?
-            .list()
+        self.send(vlans(Call::get("ListFabricVLANs", "fabric VLANs"))).await?.list()
     }
 
     /// One VLAN.
     pub async fn get_fabric_vlan(&self, vlan: u16) -> Result<FabricVlan> {
-        self.send(one(Call::get("GetFabricVLAN", subject(vlan)), vlan))
-            .await?
-            .object()
+        self.send(one(Call::get("GetFabricVLAN", subject(vlan)), vlan)).await?.object()
     }
 
     /// Makes a VLAN, and answers with it.
@@ -39,16 +35,12 @@ impl Client {
 
     /// Deletes a VLAN, which must have no networks.
     pub async fn delete_fabric_vlan(&self, vlan: u16) -> Result<()> {
-        self.send(one(Call::delete("DeleteFabricVLAN", subject(vlan)), vlan))
-            .await
-            .map(drop)
+        self.send(one(Call::delete("DeleteFabricVLAN", subject(vlan)), vlan)).await.map(drop)
     }
 
     /// The networks on a VLAN.
     pub async fn list_fabric_networks(&self, vlan: u16) -> Result<DecodedList<Network>> {
-        self.send(networks(Call::get("ListFabricNetworks", subject(vlan)), vlan))
-            .await?
-            .list()
+        self.send(networks(Call::get("ListFabricNetworks", subject(vlan)), vlan)).await?.list()
     }
 
     /// One network on a VLAN.
@@ -60,9 +52,7 @@ impl Client {
     /// Makes a network on a VLAN, and answers with it.
     pub async fn create_fabric_network(&self, vlan: u16, create: &CreateFabricNetwork) -> Result<Network> {
         let call = Call::post("CreateFabricNetwork", format!("fabric network {}", create.name));
-        self.send(networks(call, vlan).limited_json(create)?)
-            .await?
-            .object()
+        self.send(networks(call, vlan).limited_json(create)?).await?.object()
     }
 
     /// Changes a network on a VLAN, and answers with it. `routes` and `resolvers` are replaced **whole**, and
@@ -74,9 +64,7 @@ impl Client {
         update: &UpdateFabricNetwork,
     ) -> Result<Network> {
         let call = Call::put("UpdateFabricNetwork", format!("fabric network {id}"));
-        self.send(network(call, vlan, id).limited_json(update)?)
-            .await?
-            .object()
+        self.send(network(call, vlan, id).limited_json(update)?).await?.object()
     }
 
     /// Deletes a network on a VLAN.

@@ -8,16 +8,12 @@ use crate::types::{CreateFirewallRule, DecodedList, FirewallRule, Instance, Upda
 impl Client {
     /// All firewall rules of the account.
     pub async fn list_firewall_rules(&self) -> Result<DecodedList<FirewallRule>> {
-        self.send(Call::get("ListFirewallRules", "firewall rules").path(["fwrules"]))
-            .await?
-            .list()
+        self.send(Call::get("ListFirewallRules", "firewall rules").path(["fwrules"])).await?.list()
     }
 
     /// One firewall rule.
     pub async fn get_firewall_rule(&self, id: FirewallRuleId) -> Result<FirewallRule> {
-        self.send(rule(Call::get("GetFirewallRule", subject(id)), id))
-            .await?
-            .object()
+        self.send(rule(Call::get("GetFirewallRule", subject(id)), id)).await?.object()
     }
 
     /// Makes a firewall rule, and answers with it: its text is now in canonical form.
@@ -25,9 +21,7 @@ impl Client {
     /// # Errors
     /// [`Invalid`](crate::Kind::Invalid): the server cannot parse the text, and says why.
     pub async fn create_firewall_rule(&self, create: &CreateFirewallRule) -> Result<FirewallRule> {
-        let call = Call::post("CreateFirewallRule", "a new firewall rule")
-            .path(["fwrules"])
-            .json(create)?;
+        let call = Call::post("CreateFirewallRule", "a new firewall rule").path(["fwrules"]).json(create)?;
         self.send(call).await?.object()
     }
 
@@ -37,9 +31,7 @@ impl Client {
         id: FirewallRuleId,
         update: &UpdateFirewallRule,
     ) -> Result<FirewallRule> {
-        let call = rule(Call::post("UpdateFirewallRule", subject(id)), id)
-            .repeatable()
-            .json(update)?;
+        let call = rule(Call::post("UpdateFirewallRule", subject(id)), id).repeatable().json(update)?;
         self.send(call).await?.object()
     }
 
@@ -57,9 +49,7 @@ impl Client {
 
     /// Deletes a firewall rule.
     pub async fn delete_firewall_rule(&self, id: FirewallRuleId) -> Result<()> {
-        self.send(rule(Call::delete("DeleteFirewallRule", subject(id)), id))
-            .await
-            .map(drop)
+        self.send(rule(Call::delete("DeleteFirewallRule", subject(id)), id)).await.map(drop)
     }
 
     /// The instances that a firewall rule applies to.

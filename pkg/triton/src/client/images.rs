@@ -8,25 +8,19 @@ use crate::types::{CreateImage, DecodedList, ExportImage, Image, ImportImage, Li
 impl Client {
     /// The images that meet the conditions.
     pub async fn list_images(&self, filter: &ListImages) -> Result<DecodedList<Image>> {
-        let call = Call::get("ListImages", "images")
-            .path(["images"])
-            .query(filter.query());
+        let call = Call::get("ListImages", "images").path(["images"]).query(filter.query());
         self.send(call).await?.list()
     }
 
     /// One image.
     pub async fn get_image(&self, id: ImageId) -> Result<Image> {
-        self.send(image(Call::get("GetImage", format!("image {id}")), id))
-            .await?
-            .object()
+        self.send(image(Call::get("GetImage", format!("image {id}")), id)).await?.object()
     }
 
     /// Makes an image of an instance, and answers with it in the state `creating`.
     pub async fn create_image(&self, create: &CreateImage) -> Result<Image> {
         let object = format!("image {}@{}", create.name, create.version);
-        let call = Call::post("CreateImageFromMachine", object)
-            .path(["images"])
-            .limited_json(create)?;
+        let call = Call::post("CreateImageFromMachine", object).path(["images"]).limited_json(create)?;
         self.send(call).await?.object()
     }
 
@@ -65,9 +59,7 @@ impl Client {
 
     /// Deletes an image.
     pub async fn delete_image(&self, id: ImageId) -> Result<()> {
-        self.send(image(Call::delete("DeleteImage", format!("image {id}")), id))
-            .await
-            .map(drop)
+        self.send(image(Call::delete("DeleteImage", format!("image {id}")), id)).await.map(drop)
     }
 }
 

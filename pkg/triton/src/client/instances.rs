@@ -38,13 +38,8 @@ impl Client {
     /// All instances that meet the conditions, whatever `limit` and `offset` say, each once. An instance that
     /// is missing may still be there: see [`Client::list_instances`].
     pub async fn list_all_instances(&self, filter: &ListInstances) -> Result<DecodedList<Instance>> {
-        let page = |offset| {
-            list(&ListInstances {
-                limit: Some(MAX_PAGE),
-                offset: Some(offset),
-                ..filter.clone()
-            })
-        };
+        let page =
+            |offset| list(&ListInstances { limit: Some(MAX_PAGE), offset: Some(offset), ..filter.clone() });
         self.pages(page, |instance: &Instance| instance.id).await
     }
 
@@ -78,9 +73,7 @@ impl Client {
             Some(name) => format!("instance {name}"),
             None => "a new instance".to_owned(),
         };
-        let call = Call::post("CreateMachine", object)
-            .path(["machines"])
-            .limited_json(create)?;
+        let call = Call::post("CreateMachine", object).path(["machines"]).limited_json(create)?;
         self.send(call).await?.object()
     }
 
@@ -145,18 +138,13 @@ impl Client {
 
     /// The firewall rules that apply to an instance while its firewall is enabled, global ones too.
     pub async fn list_instance_firewall_rules(&self, id: InstanceId) -> Result<DecodedList<FirewallRule>> {
-        let call = instance(
-            Call::get("ListMachineFirewallRules", format!("instance {id}")),
-            id,
-        );
+        let call = instance(Call::get("ListMachineFirewallRules", format!("instance {id}")), id);
         self.send(call.path(["fwrules"])).await?.list()
     }
 }
 
 fn list(filter: &ListInstances) -> Call {
-    Call::get("ListMachines", "instances")
-        .path(["machines"])
-        .query(filter.query())
+    Call::get("ListMachines", "instances").path(["machines"]).query(filter.query())
 }
 
 /// The path of an instance, below which are its parts.

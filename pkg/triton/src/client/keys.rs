@@ -7,16 +7,12 @@ use crate::types::{CreateKey, DecodedList, Key};
 impl Client {
     /// All keys.
     pub async fn list_keys(&self) -> Result<DecodedList<Key>> {
-        self.send(Call::get("ListKeys", "keys").path(["keys"]))
-            .await?
-            .list()
+        self.send(Call::get("ListKeys", "keys").path(["keys"])).await?.list()
     }
 
     /// One key, by MD5 fingerprint or name.
     pub async fn get_key(&self, key: &str) -> Result<Key> {
-        self.send(Call::get("GetKey", format!("key {key}")).path(["keys", key]))
-            .await?
-            .object()
+        self.send(Call::get("GetKey", format!("key {key}")).path(["keys", key])).await?.object()
     }
 
     /// Adds a key, and answers with it. It may not sign requests for some seconds.

@@ -46,13 +46,8 @@ impl Client {
 
     /// Removes one key. `credentials`, `administrator_pw` and `root_authorized_keys` cannot be removed.
     pub async fn delete_metadata(&self, id: InstanceId, key: &str) -> Result<()> {
-        let call = Call::delete(
-            "DeleteMachineMetadata",
-            format!("metadata {key:?} of instance {id}"),
-        );
-        self.send(metadata(call, id).path([key]).priority(Priority::Status))
-            .await
-            .map(drop)
+        let call = Call::delete("DeleteMachineMetadata", format!("metadata {key:?} of instance {id}"));
+        self.send(metadata(call, id).path([key]).priority(Priority::Status)).await.map(drop)
     }
 
     /// Removes all keys but `root_authorized_keys` and `administrator_pw`.

@@ -8,9 +8,7 @@ use crate::types::{DecodedList, Migration};
 impl Client {
     /// The migrations of the account's instances.
     pub async fn list_migrations(&self) -> Result<DecodedList<Migration>> {
-        self.send(Call::get("ListMigrations", "migrations").path(["migrations"]))
-            .await?
-            .list()
+        self.send(Call::get("ListMigrations", "migrations").path(["migrations"])).await?.list()
     }
 
     /// The migration of one instance.
@@ -19,8 +17,6 @@ impl Client {
     /// [`NotFound`](crate::Kind::NotFound): it is not migrating.
     pub async fn get_migration(&self, id: InstanceId) -> Result<Migration> {
         let call = Call::get("GetMigration", format!("migration of instance {id}"));
-        self.send(call.path(["migrations", &id.to_string()]))
-            .await?
-            .object()
+        self.send(call.path(["migrations", &id.to_string()])).await?.object()
     }
 }

@@ -10,37 +10,28 @@ use crate::types::{DecodedList, ListNetworks, MAX_PAGE, Network, NetworkIp, Upda
 impl Client {
     /// The networks, pools and fabric networks that the account can use.
     pub async fn list_networks(&self, filter: &ListNetworks) -> Result<DecodedList<Network>> {
-        let call = Call::get("ListNetworks", "networks")
-            .path(["networks"])
-            .query(filter.query());
+        let call = Call::get("ListNetworks", "networks").path(["networks"]).query(filter.query());
         self.send(call).await?.list()
     }
 
     /// One network. The members of pools, which NICs refer to, can be read too.
     pub async fn get_network(&self, id: NetworkId) -> Result<Network> {
-        self.send(network(Call::get("GetNetwork", format!("network {id}")), id))
-            .await?
-            .object()
+        self.send(network(Call::get("GetNetwork", format!("network {id}")), id)).await?.object()
     }
 
     /// The addresses of a network that are not free, from all pages, each once. Pools have none of their own.
     pub async fn list_network_ips(&self, id: NetworkId) -> Result<DecodedList<NetworkIp>> {
         let page = |offset: u64| {
-            network(
-                Call::get("ListNetworkIPs", format!("addresses of network {id}")),
-                id,
-            )
-            .path(["ips"])
-            .query([("limit", MAX_PAGE.to_string()), ("offset", offset.to_string())])
+            network(Call::get("ListNetworkIPs", format!("addresses of network {id}")), id)
+                .path(["ips"])
+                .query([("limit", MAX_PAGE.to_string()), ("offset", offset.to_string())])
         };
         self.pages(page, |ip: &NetworkIp| ip.ip).await
     }
 
     /// One address of a network.
     pub async fn get_network_ip(&self, id: NetworkId, ip: IpAddr) -> Result<NetworkIp> {
-        self.send(address(Call::get("GetNetworkIP", subject(id, ip)), id, ip))
-            .await?
-            .object()
+        self.send(address(Call::get("GetNetworkIP", subject(id, ip)), id, ip)).await?.object()
     }
 
     /// Reserves an address of an own fabric network, or releases it, and answers with it.

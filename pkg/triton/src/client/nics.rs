@@ -26,9 +26,7 @@ impl Client {
 
     /// One NIC of an instance.
     pub async fn get_nic(&self, id: InstanceId, mac: MacAddress) -> Result<Nic> {
-        self.send(nic(Call::get("GetNic", subject(id, mac)), id, mac))
-            .await?
-            .object()
+        self.send(nic(Call::get("GetNic", subject(id, mac)), id, mac)).await?.object()
     }
 
     /// Adds a NIC to an instance, which has at most one on each network.
@@ -48,17 +46,13 @@ impl Client {
     /// Removes a NIC from an instance. It is gone when reading it is an error of kind
     /// [`NotFound`](crate::Kind::NotFound).
     pub async fn remove_nic(&self, id: InstanceId, mac: MacAddress) -> Result<()> {
-        self.send(nic(Call::delete("RemoveNic", subject(id, mac)), id, mac))
-            .await
-            .map(drop)
+        self.send(nic(Call::delete("RemoveNic", subject(id, mac)), id, mac)).await.map(drop)
     }
 }
 
 /// The server's redirect to a NIC has no body, only the path `/acct/machines/<id>/nics/<mac>`.
 fn existing_nic(reply: &Reply) -> Result<AddedNic> {
-    let mac = reply
-        .header("location")
-        .and_then(|path| path.rsplit('/').next()?.parse().ok());
+    let mac = reply.header("location").and_then(|path| path.rsplit('/').next()?.parse().ok());
     mac.map(AddedNic::AlreadyThere)
         .ok_or_else(|| reply.protocol_error("the answer does not say which NIC is there"))
 }

@@ -7,9 +7,7 @@ use crate::types::{DecodedList, ListPackages, Package};
 impl Client {
     /// The packages that meet the conditions and that the account may use.
     pub async fn list_packages(&self, filter: &ListPackages) -> Result<DecodedList<Package>> {
-        let call = Call::get("ListPackages", "packages")
-            .path(["packages"])
-            .query(filter.query());
+        let call = Call::get("ListPackages", "packages").path(["packages"]).query(filter.query());
         self.send(call).await?.list()
     }
 

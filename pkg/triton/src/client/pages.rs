@@ -20,10 +20,7 @@ impl Client {
         call: impl Fn(u64) -> Call,
         key: impl Fn(&T) -> K,
     ) -> Result<DecodedList<T>, Error> {
-        let mut all = DecodedList {
-            items: Vec::new(),
-            undecodable: Vec::new(),
-        };
+        let mut all = DecodedList { items: Vec::new(), undecodable: Vec::new() };
         let mut known = HashSet::new();
         let mut offset = 0_usize;
         for _ in 0..MOST_PAGES {
@@ -33,11 +30,11 @@ impl Client {
             let news = list.items.into_iter().filter(|item| known.insert(key(item)));
             let before = all.items.len();
             all.items.extend(news);
-            all.undecodable
-                .extend(list.undecodable.into_iter().map(|bad| Undecodable {
-                    index: offset.saturating_add(bad.index),
-                    reason: bad.reason,
-                }));
+            all.undecodable.extend(
+                list.undecodable
+                    .into_iter()
+                    .map(|bad| Undecodable { index: offset.saturating_add(bad.index), reason: bad.reason }),
+            );
             // The server says how many it would have sent, which an operator may have made fewer than we asked for.
             let limit = reply.header("x-query-limit").and_then(|limit| limit.parse().ok());
             let limit = limit.map_or(MAX_PAGE as usize, |limit: usize| limit.min(MAX_PAGE as usize));

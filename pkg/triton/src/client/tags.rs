@@ -13,9 +13,7 @@ use crate::types::{RESERVED_TAGS, TagMap, TagValue, Tags};
 impl Client {
     /// All tags of an instance.
     pub async fn list_tags(&self, id: InstanceId) -> Result<Tags> {
-        let reply = self
-            .send(tags(Call::get("ListMachineTags", subject(id)), id))
-            .await?;
+        let reply = self.send(tags(Call::get("ListMachineTags", subject(id)), id)).await?;
         Ok(reply.object::<TagMap>()?.0)
     }
 
@@ -25,8 +23,7 @@ impl Client {
     /// [`Invalid`](crate::Kind::Invalid): a name is one of [`RESERVED_TAGS`], or an unknown one that begins with
     /// `triton.`.
     pub async fn add_tags(&self, id: InstanceId, add: &Tags) -> Result<Tags> {
-        self.write_tags(Call::post("AddMachineTags", subject(id)).repeatable(), id, add)
-            .await
+        self.write_tags(Call::post("AddMachineTags", subject(id)).repeatable(), id, add).await
     }
 
     /// Replaces **all** tags: those that are not named are removed, also those that another client added a
@@ -35,8 +32,7 @@ impl Client {
     /// # Errors
     /// As for [`Client::add_tags`].
     pub async fn replace_tags(&self, id: InstanceId, all: &Tags) -> Result<Tags> {
-        self.write_tags(Call::put("ReplaceMachineTags", subject(id)), id, all)
-            .await
+        self.write_tags(Call::put("ReplaceMachineTags", subject(id)), id, all).await
     }
 
     /// Removes all tags. Impossible for docker containers.
@@ -59,17 +55,13 @@ impl Client {
     /// same call removed it.
     pub async fn delete_tag(&self, id: InstanceId, name: &str) -> Result<()> {
         let call = Call::delete("DeleteMachineTag", format!("tag {name:?} of instance {id}"));
-        self.send(tags(call, id).path([name]).priority(Priority::Status))
-            .await
-            .map(drop)
+        self.send(tags(call, id).path([name]).priority(Priority::Status)).await.map(drop)
     }
 
     async fn write_tags(&self, call: Call, id: InstanceId, body: &Tags) -> Result<Tags> {
         let call = tags(call, id)
             .priority(Priority::Status)
-            .without_reserved("a tag", body.keys().map(|name| &**name), |name| {
-                RESERVED_TAGS.contains(&name)
-            })?
+            .without_reserved("a tag", body.keys().map(|name| &**name), |name| RESERVED_TAGS.contains(&name))?
             .limited_json(body)?;
         Ok(self.send(call).await?.object::<TagMap>()?.0)
     }

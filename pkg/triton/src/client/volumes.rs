@@ -9,17 +9,13 @@ use crate::types::{CreateVolume, DecodedList, ListVolumes, UpdateVolume, Volume,
 impl Client {
     /// The volumes that meet the conditions; failed ones only when asked for.
     pub async fn list_volumes(&self, filter: &ListVolumes) -> Result<DecodedList<Volume>> {
-        let call = Call::get("ListVolumes", "volumes")
-            .path(["volumes"])
-            .query(filter.query());
+        let call = Call::get("ListVolumes", "volumes").path(["volumes"]).query(filter.query());
         self.send(call).await?.list()
     }
 
     /// One volume.
     pub async fn get_volume(&self, id: VolumeId) -> Result<Volume> {
-        self.send(volume(Call::get("GetVolume", format!("volume {id}")), id))
-            .await?
-            .object()
+        self.send(volume(Call::get("GetVolume", format!("volume {id}")), id)).await?.object()
     }
 
     /// Makes a volume, and answers with it in the state `creating`.
@@ -32,9 +28,7 @@ impl Client {
             Some(name) => format!("volume {name}"),
             None => "a new volume".to_owned(),
         };
-        let call = Call::post("CreateVolume", object)
-            .path(["volumes"])
-            .limited_json(create)?;
+        let call = Call::post("CreateVolume", object).path(["volumes"]).limited_json(create)?;
         self.send(call).await?.object()
     }
 
@@ -52,16 +46,12 @@ impl Client {
     /// # Errors
     /// [`Conflict`](crate::Kind::Conflict): instances mount it.
     pub async fn delete_volume(&self, id: VolumeId) -> Result<()> {
-        self.send(volume(Call::delete("DeleteVolume", format!("volume {id}")), id))
-            .await
-            .map(drop)
+        self.send(volume(Call::delete("DeleteVolume", format!("volume {id}")), id)).await.map(drop)
     }
 
     /// The sizes that volumes can have.
     pub async fn list_volume_sizes(&self) -> Result<DecodedList<VolumeSize>> {
-        self.send(Call::get("ListVolumeSizes", "volume sizes").path(["volumesizes"]))
-            .await?
-            .list()
+        self.send(Call::get("ListVolumeSizes", "volume sizes").path(["volumesizes"])).await?.list()
     }
 }
 

@@ -76,10 +76,7 @@ impl Metadata {
 impl<K: Into<String>, V: Into<Box<str>>> FromIterator<(K, V)> for Metadata {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         Self {
-            entries: entries
-                .into_iter()
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
+            entries: entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
             credentials: None,
         }
     }
@@ -195,12 +192,7 @@ mod tests {
     fn values_are_text_and_what_is_no_scalar_is_left_out() {
         assert_eq!(
             metadata().iter().collect::<Vec<_>>(),
-            [
-                ("empty", ""),
-                ("port", "8080"),
-                ("ready", "true"),
-                ("user-script", "#!/bin/sh\necho hunter2"),
-            ]
+            [("empty", ""), ("port", "8080"), ("ready", "true"), ("user-script", "#!/bin/sh\necho hunter2"),]
         );
     }
 
@@ -219,10 +211,7 @@ mod tests {
     #[test]
     fn nothing_secret_is_printed() {
         let printed = format!("{:?} {:?}", metadata(), metadata().credentials());
-        assert!(
-            printed.contains("user-script") && printed.contains("root"),
-            "{printed}"
-        );
+        assert!(printed.contains("user-script") && printed.contains("root"), "{printed}");
         assert!(!printed.contains("hunter"), "{printed}");
     }
 

@@ -83,10 +83,7 @@ impl Lenient for TagValue {
     fn lenient(json: &str) -> Option<Self> {
         match Json::of(json) {
             Json::Bool(value) => Some(Self::Bool(value)),
-            Json::Number(text) => Some(
-                text.parse()
-                    .map_or_else(|_| Self::String(text.into()), Self::Number),
-            ),
+            Json::Number(text) => Some(text.parse().map_or_else(|_| Self::String(text.into()), Self::Number)),
             Json::String(text) => Some(Self::String(text.into())),
             Json::Null | Json::Array(_) | Json::Object(_) => None,
         }

@@ -34,15 +34,8 @@ pub(crate) async fn check<T>(
     let result = call(server.client()).await;
     let seen = server.seen();
     assert_eq!(seen.len(), 1, "{request}");
-    assert_eq!(
-        format!("{} {}", seen[0].method, seen[0].target),
-        request.replace("ID", ID)
-    );
-    let sent = if seen[0].body.is_empty() {
-        Value::Null
-    } else {
-        seen[0].json()
-    };
+    assert_eq!(format!("{} {}", seen[0].method, seen[0].target), request.replace("ID", ID));
+    let sent = if seen[0].body.is_empty() { Value::Null } else { seen[0].json() };
     assert_eq!(sent, body, "{request}");
     result
 }
@@ -53,26 +46,12 @@ pub(crate) async fn check_get<T>(
     answer: Value,
     call: impl AsyncFnOnce(Client) -> Result<T, Error>,
 ) -> T {
-    check(
-        &format!("GET {target}"),
-        Value::Null,
-        Answer::json(200, answer),
-        call,
-    )
-    .await
-    .unwrap()
+    check(&format!("GET {target}"), Value::Null, Answer::json(200, answer), call).await.unwrap()
 }
 
 /// A deletion: no body, and an answer with 204.
 pub(crate) async fn check_delete(target: &str, call: impl AsyncFnOnce(Client) -> Result<(), Error>) {
-    check(
-        &format!("DELETE {target}"),
-        Value::Null,
-        Answer::text(204, ""),
-        call,
-    )
-    .await
-    .unwrap();
+    check(&format!("DELETE {target}"), Value::Null, Answer::text(204, ""), call).await.unwrap();
 }
 
 /// An object that is nothing but its id.

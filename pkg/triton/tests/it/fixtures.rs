@@ -51,35 +51,17 @@ fn the_sample_instance_reads_as_its_fields_say() {
     assert_eq!(instance.instance_type, triton::types::InstanceType::SmartMachine);
     assert_eq!(instance.brand, triton::types::Brand::Lx);
     assert!(instance.state.is_running());
-    assert_eq!(
-        instance.image.unwrap().to_string(),
-        "8a1b6e3a-00ec-4031-b0a8-8fb0f334c394"
-    );
+    assert_eq!(instance.image.unwrap().to_string(), "8a1b6e3a-00ec-4031-b0a8-8fb0f334c394");
     assert_eq!(instance.ips.len(), 2);
-    assert_eq!(
-        (instance.memory_mib, instance.disk_mib),
-        (Some(1024), Some(10_240))
-    );
-    assert!(
-        instance
-            .metadata
-            .get("root_authorized_keys")
-            .unwrap()
-            .starts_with("ssh-ed25519 ")
-    );
-    assert_eq!(
-        instance.tags["triton_deploy_app_id"].as_str(),
-        Some("424bd6a9-b2bb-487b-8931-5fe2dbaae3b7")
-    );
+    assert_eq!((instance.memory_mib, instance.disk_mib), (Some(1024), Some(10_240)));
+    assert!(instance.metadata.get("root_authorized_keys").unwrap().starts_with("ssh-ed25519 "));
+    assert_eq!(instance.tags["triton_deploy_app_id"].as_str(), Some("424bd6a9-b2bb-487b-8931-5fe2dbaae3b7"));
     assert_eq!(instance.networks.len(), 2);
     let primary = instance.primary_nic().unwrap();
     assert_eq!(primary.mac.to_string(), "90:b8:d0:80:ec:ae");
     assert!(primary.ip.is_some() && primary.ip == instance.primary_ip);
     assert_eq!(primary.network, instance.networks.first().copied());
-    assert_eq!(
-        instance.compute_node.unwrap().to_string(),
-        "44454c4c-5300-1057-8050-b7c04f533532"
-    );
+    assert_eq!(instance.compute_node.unwrap().to_string(), "44454c4c-5300-1057-8050-b7c04f533532");
     assert_eq!(instance.package.as_deref(), Some("g1.micro"));
     assert_eq!(instance.dns_names.unwrap().len(), 6);
     assert!(instance.created < instance.updated);

@@ -25,12 +25,7 @@ fn schemas() -> Option<Map<String, Value>> {
 fn losses<T: DeserializeOwned + Serialize>(schemas: &Map<String, Value>, schema: &str) -> Vec<String> {
     let mut losses = Vec::new();
     for full in [false, true] {
-        let sample = Samples {
-            schemas,
-            full,
-            made: 0,
-        }
-        .make(schema, &schemas[schema]);
+        let sample = Samples { schemas, full, made: 0 }.make(schema, &schemas[schema]);
         let object: T = decode(sample.to_string().as_bytes())
             .unwrap_or_else(|error| panic!("{schema} with full={full}: {error}: {sample}"));
         losses.extend(lost(&sample, &serde_json::to_value(object).unwrap()));
@@ -74,16 +69,8 @@ const ANSWERS: &[(&str, Losses)] = &[
 
 /// Properties of answers that do not arrive under their own name, and why.
 const LOST: &[(&str, &str, &str)] = &[
-    (
-        "Image",
-        ".requirements.min_memory",
-        "an older name of min_ram, which is read where it stands alone",
-    ),
-    (
-        "Image",
-        ".requirements.max_memory",
-        "an older name of max_ram, which is read where it stands alone",
-    ),
+    ("Image", ".requirements.min_memory", "an older name of min_ram, which is read where it stands alone"),
+    ("Image", ".requirements.max_memory", "an older name of max_ram, which is read where it stands alone"),
 ];
 
 #[test]
@@ -92,9 +79,7 @@ fn every_property_of_every_answer_arrives() {
     for (schema, losses) in ANSWERS {
         let mut losses = losses(&schemas, schema);
         losses.retain(|loss| {
-            !LOST
-                .iter()
-                .any(|(of, path, _)| of == schema && loss.split(':').next() == Some(path))
+            !LOST.iter().any(|(of, path, _)| of == schema && loss.split(':').next() == Some(path))
         });
         assert_eq!(losses, Vec::<String>::new(), "{schema}");
     }
@@ -166,27 +151,12 @@ const NO_TYPE: &[(&str, &[&str])] = &[
         "a word of a request that a method of the client writes",
         &["DiskAction", "ImageAction", "MachineAction", "VolumeAction"],
     ),
-    (
-        "a map that is sent as it is",
-        &["AddMetadataRequest", "TagsRequest"],
-    ),
-    (
-        "a list of objects that are tested one by one",
-        &["ProvisioningLimits"],
-    ),
-    (
-        "the body of a failed call, which the client turns into its error",
-        &["Error"],
-    ),
+    ("a map that is sent as it is", &["AddMetadataRequest", "TagsRequest"]),
+    ("a list of objects that are tested one by one", &["ProvisioningLimits"]),
+    ("the body of a failed call, which the client turns into its error", &["Error"]),
     ("an empty body", &["CloneImageRequest"]),
-    (
-        "migrations can be read, not made",
-        &["MigrateRequest", "MigrationAction", "MigrationEstimate"],
-    ),
-    (
-        "data centres of other clouds",
-        &["AddForeignDatacenterRequest", "Datacenter"],
-    ),
+    ("migrations can be read, not made", &["MigrateRequest", "MigrationAction", "MigrationEstimate"]),
+    ("data centres of other clouds", &["AddForeignDatacenterRequest", "Datacenter"]),
     (
         "sub-users, roles, policies and role tags (reference 1.6)",
         &[
@@ -233,14 +203,6 @@ fn every_schema_is_accounted_for() {
     let unique: BTreeSet<&str> = accounted.iter().copied().collect();
     assert_eq!(unique.len(), accounted.len(), "a schema is accounted for twice");
     let document: BTreeSet<&str> = schemas.keys().map(|schema| &**schema).collect();
-    assert_eq!(
-        unique.difference(&document).collect::<Vec<_>>(),
-        Vec::<&&str>::new(),
-        "not in the document"
-    );
-    assert_eq!(
-        document.difference(&unique).collect::<Vec<_>>(),
-        Vec::<&&str>::new(),
-        "not accounted for"
-    );
+    assert_eq!(unique.difference(&document).collect::<Vec<_>>(), Vec::<&&str>::new(), "not in the document");
+    assert_eq!(document.difference(&unique).collect::<Vec<_>>(), Vec::<&&str>::new(), "not accounted for");
 }

@@ -73,19 +73,10 @@ fn every_kind_of_loss_is_noticed() {
     use serde_json::json;
     let sent = json!({"a": 1, "b": {"c": ["x", "2024-01-01T00:00:00.000Z"]}, "d": false});
     for (arrived, paths) in [
-        (
-            json!({"a": 1, "b": {"c": ["x", "2024-01-01T00:00:00Z"]}, "d": false, "e": 1}),
-            vec![],
-        ),
-        (
-            json!({"a": 1, "b": {"c": ["x", "2024-01-01T00:00:00Z"]}}),
-            vec![".d"],
-        ),
+        (json!({"a": 1, "b": {"c": ["x", "2024-01-01T00:00:00Z"]}, "d": false, "e": 1}), vec![]),
+        (json!({"a": 1, "b": {"c": ["x", "2024-01-01T00:00:00Z"]}}), vec![".d"]),
         (json!({"a": 2, "b": {"c": ["x"]}, "d": false}), vec![".a", ".b.c"]),
-        (
-            json!({"a": 1, "b": {"c": ["y", "2024-01-01T00:00:01Z"]}, "d": false}),
-            vec![".b.c[0]", ".b.c[1]"],
-        ),
+        (json!({"a": 1, "b": {"c": ["y", "2024-01-01T00:00:01Z"]}, "d": false}), vec![".b.c[0]", ".b.c[1]"]),
         (json!({"a": "1", "b": [], "d": null}), vec![".a", ".b", ".d"]),
     ] {
         let lost = lost(&sent, &arrived);

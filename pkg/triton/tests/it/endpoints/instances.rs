@@ -26,28 +26,14 @@ async fn one_page_of_instances_is_listed_as_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn an_instance_is_present_or_gone_or_not_found() {
     let get = async |answer| {
-        check("GET /acme/machines/ID", Value::Null, answer, async |c| {
-            c.get_instance(id()).await
-        })
-        .await
+        check("GET /acme/machines/ID", Value::Null, answer, async |c| c.get_instance(id()).await).await
     };
-    let failed = get(Answer::json(200, json!({"id": ID, "state": "failed"})))
-        .await
-        .unwrap();
-    assert!(
-        matches!(&failed, Found::Present(instance) if instance.state.is_failed()),
-        "{failed:?}"
-    );
+    let failed = get(Answer::json(200, json!({"id": ID, "state": "failed"}))).await.unwrap();
+    assert!(matches!(&failed, Found::Present(instance) if instance.state.is_failed()), "{failed:?}");
     let gone = get(destroyed(ID)).await.unwrap();
-    assert!(
-        matches!(&gone, Found::Gone(instance) if &*instance.name == "web-1"),
-        "{gone:?}"
-    );
+    assert!(matches!(&gone, Found::Gone(instance) if &*instance.name == "web-1"), "{gone:?}");
     for (answer, kind) in [
-        (
-            Answer::error(404, "ResourceNotFound", "VM not found"),
-            Kind::NotFound,
-        ),
+        (Answer::error(404, "ResourceNotFound", "VM not found"), Kind::NotFound),
         // None of these proves that the instance is gone.
         (destroyed(OTHER), Kind::Protocol),
         (Answer::json(200, json!({"id": OTHER})), Kind::Protocol),
@@ -60,28 +46,18 @@ async fn an_instance_is_present_or_gone_or_not_found() {
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_is_made_once() {
-    let create = CreateInstance {
-        name: Some("web-1".into()),
-        ..CreateInstance::new("g1.micro", id())
-    };
+    let create = CreateInstance { name: Some("web-1".into()), ..CreateInstance::new("g1.micro", id()) };
     let body = json!({"name": "web-1", "package": "g1.micro", "image": ID});
     let answer = Answer::json(201, json!({"id": ID, "state": "provisioning", "ips": []}));
-    let instance = check("POST /acme/machines", body, answer, async |c| {
-        c.create_instance(&create).await
-    })
-    .await
-    .unwrap();
+    let instance =
+        check("POST /acme/machines", body, answer, async |c| c.create_instance(&create).await).await.unwrap();
     assert!(instance.state.is_transitional());
 
     let server = Server::script([Answer::Closed]);
     let error = server.client().create_instance(&create).await.unwrap_err();
     assert!(error.may_have_taken_effect(), "{error}");
     assert_eq!(error.object(), "instance web-1");
-    assert_eq!(
-        server.seen().len(),
-        1,
-        "a create that may have happened is not repeated"
-    );
+    assert_eq!(server.seen().len(), 1, "a create that may have happened is not repeated");
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,10 +66,7 @@ async fn a_request_that_is_too_large_is_not_sent() {
     create.metadata.insert("user-data", "hunter2".repeat(15_000));
     let server = Server::script([]);
     let error = server.client().create_instance(&create).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.may_have_taken_effect()),
-        (Kind::Invalid, false)
-    );
+    assert_eq!((error.kind(), error.may_have_taken_effect()), (Kind::Invalid, false));
     assert!(error.to_string().contains("takes at most 100000"), "{error}");
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     assert_eq!(server.seen().len(), 0);
@@ -107,9 +80,7 @@ async fn each_action_is_posted_and_the_servers_clock_is_kept() {
         InstanceAction::Stop,
         InstanceAction::Reboot,
         InstanceAction::Rename { name: "web-2".into() },
-        InstanceAction::Resize {
-            package: "g1.xl".into(),
-        },
+        InstanceAction::Resize { package: "g1.xl".into() },
         InstanceAction::EnableFirewall,
         InstanceAction::DisableFirewall,
         InstanceAction::EnableDeletionProtection,
@@ -117,13 +88,9 @@ async fn each_action_is_posted_and_the_servers_clock_is_kept() {
     ] {
         let body = serde_json::to_value(&action).unwrap();
         let answer = Answer::text(202, "").header("date", date);
-        let accepted = check("POST /acme/machines/ID", body, answer, async |c| {
-            c.act_on_instance(id(), &action).await
-        });
-        assert_eq!(
-            accepted.await.unwrap().at,
-            Some("2026-02-02T10:00:00Z".parse().unwrap())
-        );
+        let accepted =
+            check("POST /acme/machines/ID", body, answer, async |c| c.act_on_instance(id(), &action).await);
+        assert_eq!(accepted.await.unwrap().at, Some("2026-02-02T10:00:00Z".parse().unwrap()));
     }
 }
 
@@ -137,48 +104,30 @@ async fn only_a_reboot_is_not_repeated_when_the_server_fails() {
     server.client().stop_instance(id()).await.unwrap();
     assert_eq!(server.seen().len(), 2);
     let server = fail_once();
-    assert_eq!(
-        server.client().reboot_instance(id()).await.unwrap_err().kind(),
-        Kind::Server
-    );
+    assert_eq!(server.client().reboot_instance(id()).await.unwrap_err().kind(), Kind::Server);
     assert_eq!(server.seen().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_action_on_a_destroyed_instance_is_an_error_of_its_own_kind() {
-    let error = check(
-        "POST /acme/machines/ID",
-        json!({"action": "start"}),
-        destroyed(ID),
-        async |c| c.start_instance(id()).await,
-    );
+    let error = check("POST /acme/machines/ID", json!({"action": "start"}), destroyed(ID), async |c| {
+        c.start_instance(id()).await
+    });
     assert_eq!(error.await.unwrap_err().kind(), Kind::Gone);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deletion_is_accepted_or_finds_the_instance_gone() {
     let delete = async |answer| {
-        check("DELETE /acme/machines/ID", Value::Null, answer, async |c| {
-            c.delete_instance(id()).await
-        })
-        .await
+        check("DELETE /acme/machines/ID", Value::Null, answer, async |c| c.delete_instance(id()).await).await
     };
     assert_eq!(delete(Answer::text(204, "")).await.unwrap(), Deletion::Accepted);
     let gone = delete(destroyed(ID)).await.unwrap();
-    assert!(
-        matches!(&gone, Deletion::Gone(instance) if instance.state.is_deleted()),
-        "{gone:?}"
-    );
+    assert!(matches!(&gone, Deletion::Gone(instance) if instance.state.is_deleted()), "{gone:?}");
     for (answer, kind) in [
         (destroyed(OTHER), Kind::Protocol),
-        (
-            Answer::error(409, "CannotDestroyMachineError", "protected"),
-            Kind::Conflict,
-        ),
-        (
-            Answer::error(404, "ResourceNotFound", "VM not found"),
-            Kind::NotFound,
-        ),
+        (Answer::error(409, "CannotDestroyMachineError", "protected"), Kind::Conflict),
+        (Answer::error(404, "ResourceNotFound", "VM not found"), Kind::NotFound),
     ] {
         assert_eq!(delete(answer).await.unwrap_err().kind(), kind);
     }
@@ -193,12 +142,7 @@ async fn a_read_is_repeated_until_the_deadline() {
         Answer::Closed,
         Answer::json(200, object()),
     ]);
-    server
-        .client()
-        .with_deadline(Duration::from_secs(120))
-        .get_instance(id())
-        .await
-        .unwrap();
+    server.client().with_deadline(Duration::from_secs(120)).get_instance(id()).await.unwrap();
     assert_eq!(server.seen().len(), 5);
 }
 
@@ -210,10 +154,7 @@ async fn audit_and_firewall_rules_of_an_instance_are_listed() {
         {"success": "yes", "caller": null},
         "start",
     ]);
-    let audit = check_get("/acme/machines/ID/audit", answer, async |c| {
-        c.list_audit(id()).await
-    })
-    .await;
+    let audit = check_get("/acme/machines/ID/audit", answer, async |c| c.list_audit(id()).await).await;
     assert_eq!(audit.undecodable.len(), 1);
     assert_eq!(audit.items[0].success, triton::types::AuditOutcome::Failed);
     let caller = audit.items[0].caller.as_ref().unwrap();
@@ -230,9 +171,6 @@ async fn migrations_are_listed_and_read_by_instance() {
     let answer = json!([migration, {}]);
     let all = check_get("/acme/migrations", answer, async |c| c.list_migrations().await).await;
     assert_eq!((all.items.len(), all.undecodable.len()), (1, 1));
-    let one = check_get("/acme/migrations/ID", migration, async |c| {
-        c.get_migration(id()).await
-    })
-    .await;
+    let one = check_get("/acme/migrations/ID", migration, async |c| c.get_migration(id()).await).await;
     assert_eq!(one.progress_percent, Some(12.5));
 }

@@ -14,12 +14,7 @@ fn id(number: usize) -> String {
 fn page(seen: &Seen, ids: &[String]) -> Answer {
     let number = |name| seen.query(name).unwrap().parse::<usize>().unwrap();
     let (limit, offset) = (number("limit"), number("offset"));
-    let rows: Vec<_> = ids
-        .iter()
-        .skip(offset)
-        .take(limit)
-        .map(|id| json!({"id": id}))
-        .collect();
+    let rows: Vec<_> = ids.iter().skip(offset).take(limit).map(|id| json!({"id": id})).collect();
     Answer::json(200, rows).header("x-query-limit", &limit.to_string())
 }
 
@@ -36,11 +31,7 @@ async fn pages_are_walked_to_the_end() {
         let ids: Vec<_> = (0..count).map(id).collect();
         let server = Server::new(move |seen| page(seen, &ids));
         let list = all(&server).await.unwrap();
-        assert_eq!(
-            (list.items.len(), server.seen().len()),
-            (count, requests),
-            "{count}"
-        );
+        assert_eq!((list.items.len(), server.seen().len()), (count, requests), "{count}");
     }
 }
 
@@ -73,12 +64,7 @@ async fn a_smaller_page_of_the_servers_own_choice_is_not_the_end() {
     let ids: Vec<_> = (0..25).map(id).collect();
     let server = Server::new(move |seen| {
         let offset = seen.query("offset").unwrap().parse().unwrap();
-        let rows: Vec<_> = ids
-            .iter()
-            .skip(offset)
-            .take(10)
-            .map(|id| json!({"id": id}))
-            .collect();
+        let rows: Vec<_> = ids.iter().skip(offset).take(10).map(|id| json!({"id": id})).collect();
         Answer::json(200, rows).header("x-query-limit", "10")
     });
     assert_eq!(all(&server).await.unwrap().items.len(), 25);

@@ -18,12 +18,7 @@ pub(crate) struct Request {
 }
 
 fn request(schema: &'static str, body: impl serde::Serialize) -> Request {
-    Request {
-        schema,
-        body: serde_json::to_value(body).unwrap(),
-        not_sent: &[],
-        not_documented: &[],
-    }
+    Request { schema, body: serde_json::to_value(body).unwrap(), not_sent: &[], not_documented: &[] }
 }
 
 fn id<T: std::str::FromStr<Err: std::fmt::Debug>>() -> T {
@@ -37,10 +32,7 @@ fn text() -> Option<String> {
 fn create_instance() -> CreateInstance {
     CreateInstance {
         name: text(),
-        networks: vec![NetworkRequest::Address {
-            network: id(),
-            ip: [10, 0, 0, 5].into(),
-        }],
+        networks: vec![NetworkRequest::Address { network: id(), ip: [10, 0, 0, 5].into() }],
         affinity: vec!["role!=web".into()],
         metadata: [("user-data", "{}")].into_iter().collect(),
         tags: [("role".into(), "web".into())].into(),
@@ -50,10 +42,7 @@ fn create_instance() -> CreateInstance {
         delegate_dataset: Some(true),
         encrypted: Some(true),
         brand: Some(Brand::Bhyve),
-        disks: vec![NewDisk {
-            size: DiskSize::Remaining,
-            block_size: Some(4096),
-        }],
+        disks: vec![NewDisk { size: DiskSize::Remaining, block_size: Some(4096) }],
         volumes: vec![VolumeMount {
             name: "data".into(),
             mode: MountMode::ReadWrite,
@@ -121,47 +110,21 @@ pub(crate) fn bodies() -> Vec<Request> {
         log: Some(true),
         description: text(),
     };
-    let rule_update = UpdateFirewallRule {
-        rule: text(),
-        enabled: Some(true),
-        log: Some(true),
-        description: text(),
-    };
+    let rule_update =
+        UpdateFirewallRule { rule: text(), enabled: Some(true), log: Some(true), description: text() };
     vec![
-        request(
-            "AddNicRequest",
-            AddNic {
-                network: NetworkRequest::Any(id()),
-                primary: Some(true),
-            },
-        ),
-        request(
-            "CreateDiskRequest",
-            CreateDisk {
-                size: DiskSize::Mib(10_240),
-                pci_slot: text(),
-            },
-        ),
+        request("AddNicRequest", AddNic { network: NetworkRequest::Any(id()), primary: Some(true) }),
+        request("CreateDiskRequest", CreateDisk { size: DiskSize::Mib(10_240), pci_slot: text() }),
         request("CreateFabricNetworkRequest", network),
         request(
             "CreateFabricVlanRequest",
-            CreateFabricVlan {
-                vlan_id: 2,
-                name: "vlan".into(),
-                description: text(),
-            },
+            CreateFabricVlan { vlan_id: 2, name: "vlan".into(), description: text() },
         ),
         request("CreateFirewallRuleRequest", rule),
         Request {
             not_sent: &[
-                (
-                    "metadata",
-                    "sent flattened, as metadata.KEY, which every API version takes",
-                ),
-                (
-                    "tags",
-                    "sent flattened, as tag.KEY, which every API version takes",
-                ),
+                ("metadata", "sent flattened, as metadata.KEY, which every API version takes"),
+                ("tags", "sent flattened, as tag.KEY, which every API version takes"),
                 ("locality", "deprecated by affinity"),
             ],
             not_documented: &[
@@ -172,81 +135,33 @@ pub(crate) fn bodies() -> Vec<Request> {
             ..request("CreateMachineRequest", create_instance())
         },
         request("CreateSnapshotRequest", CreateSnapshot { name: text() }),
-        request(
-            "CreateSshKeyRequest",
-            CreateKey {
-                name: text(),
-                key: "ssh-ed25519 AAAA".into(),
-            },
-        ),
+        request("CreateSshKeyRequest", CreateKey { name: text(), key: "ssh-ed25519 AAAA".into() }),
         Request {
             not_documented: &[("affinity", "taken since 9.8.6 (reference 2.1, 2.23)")],
             ..request("CreateVolumeRequest", volume)
         },
-        request(
-            "ExportImageRequest",
-            ExportImage {
-                manta_path: "/acct/stor".into(),
-            },
-        ),
+        request("ExportImageRequest", ExportImage { manta_path: "/acct/stor".into() }),
         request(
             "ImportImageRequest",
-            ImportImage {
-                datacenter: "us-east-1".into(),
-                id: id(),
-            }
-            .query()
-            .into_iter()
-            .collect::<Map>(),
+            ImportImage { datacenter: "us-east-1".into(), id: id() }.query().into_iter().collect::<Map>(),
         ),
-        action(
-            "DisableDeletionProtectionRequest",
-            InstanceAction::DisableDeletionProtection,
-        ),
+        action("DisableDeletionProtectionRequest", InstanceAction::DisableDeletionProtection),
         action("DisableFirewallRequest", InstanceAction::DisableFirewall),
-        action(
-            "EnableDeletionProtectionRequest",
-            InstanceAction::EnableDeletionProtection,
-        ),
+        action("EnableDeletionProtectionRequest", InstanceAction::EnableDeletionProtection),
         action("EnableFirewallRequest", InstanceAction::EnableFirewall),
         action("RebootMachineRequest", InstanceAction::Reboot),
-        action(
-            "RenameMachineRequest",
-            InstanceAction::Rename { name: "web-2".into() },
-        ),
-        action(
-            "ResizeMachineRequest",
-            InstanceAction::Resize {
-                package: "g1.xl".into(),
-            },
-        ),
+        action("RenameMachineRequest", InstanceAction::Rename { name: "web-2".into() }),
+        action("ResizeMachineRequest", InstanceAction::Resize { package: "g1.xl".into() }),
         action("StartMachineRequest", InstanceAction::Start),
         action("StopMachineRequest", InstanceAction::Stop),
-        request(
-            "ResizeDiskRequest",
-            ResizeDisk {
-                size_mib: 10_240,
-                dangerous_allow_shrink: true,
-            },
-        ),
+        request("ResizeDiskRequest", ResizeDisk { size_mib: 10_240, dangerous_allow_shrink: true }),
         request("UpdateAccountRequest", account),
-        request(
-            "UpdateConfigRequest",
-            UpdateConfig {
-                default_network: id(),
-            },
-        ),
+        request("UpdateConfigRequest", UpdateConfig { default_network: id() }),
         Request {
             not_sent: &[("gateway", "cannot change (reference 2.22)")],
             ..request("UpdateFabricNetworkRequest", network_update)
         },
-        request(
-            "UpdateFabricVlanRequest",
-            UpdateFabricVlan {
-                name: text(),
-                description: text(),
-            },
-        ),
+        request("UpdateFabricVlanRequest", UpdateFabricVlan { name: text(), description: text() }),
         request("UpdateFirewallRuleRequest", rule_update),
         request("UpdateImageRequest", image),
         request("UpdateNetworkIpRequest", UpdateNetworkIp { reserved: true }),
@@ -258,10 +173,7 @@ type Map = std::collections::BTreeMap<String, String>;
 
 fn action(schema: &'static str, action: InstanceAction) -> Request {
     Request {
-        not_sent: &[(
-            "origin",
-            "who asked, for the audit log: the server's default is cloudapi",
-        )],
+        not_sent: &[("origin", "who asked, for the audit log: the server's default is cloudapi")],
         not_documented: &[(
             "action",
             "in the document a parameter of the query, which is the same (reference 2.2)",
@@ -276,10 +188,7 @@ fn every_property_of_every_request_can_be_sent_and_no_other() {
     for request in bodies() {
         let name = request.schema;
         let names = |value: &Value| -> BTreeSet<String> {
-            value
-                .as_object()
-                .map(|object| object.keys().cloned().collect())
-                .unwrap_or_default()
+            value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default()
         };
         let documented = names(&schemas[name]["properties"]);
         let sent = names(&request.body);
@@ -289,10 +198,7 @@ fn every_property_of_every_request_can_be_sent_and_no_other() {
         let missing: Vec<_> = documented.difference(&sent).cloned().collect();
         let extra: Vec<_> = sent.difference(&documented).cloned().collect();
         let (not_sent, not_documented) = (ours(request.not_sent), ours(request.not_documented));
-        assert!(
-            missing.iter().all(|property| not_sent.contains(property)),
-            "{name}: not sent: {missing:?}"
-        );
+        assert!(missing.iter().all(|property| not_sent.contains(property)), "{name}: not sent: {missing:?}");
         assert!(
             extra.iter().all(|field| not_documented.contains(field)),
             "{name}: not documented: {extra:?}"
@@ -304,11 +210,7 @@ fn every_property_of_every_request_can_be_sent_and_no_other() {
 fn parts_of_a_create_have_the_documented_names() {
     let Some(schemas) = schemas() else { return };
     let body = serde_json::to_value(create_instance()).unwrap();
-    for (part, schema) in [
-        ("networks", "NetworkObject"),
-        ("disks", "DiskSpec"),
-        ("volumes", "VolumeMount"),
-    ] {
+    for (part, schema) in [("networks", "NetworkObject"), ("disks", "DiskSpec"), ("volumes", "VolumeMount")] {
         let documented = &schemas[schema]["properties"];
         for field in body[part][0].as_object().unwrap().keys() {
             assert_ne!(documented[field], json!(null), "{schema} has no {field}");

@@ -36,10 +36,8 @@ impl Samples<'_> {
                 let required = schema["required"].as_array().cloned().unwrap_or_default();
                 let wanted = |property: &str| self.full || required.iter().any(|name| name == property);
                 let properties = schema["properties"].as_object().cloned().unwrap_or_default();
-                let mut object: Map<String, Value> = properties
-                    .into_iter()
-                    .filter(|(property, _)| wanted(property))
-                    .collect();
+                let mut object: Map<String, Value> =
+                    properties.into_iter().filter(|(property, _)| wanted(property)).collect();
                 for (property, value) in &mut object {
                     *value = self.make(property, value);
                 }
