@@ -83,11 +83,20 @@ impl Lenient for TagValue {
     fn lenient(json: &str) -> Option<Self> {
         match Json::of(json) {
             Json::Bool(value) => Some(Self::Bool(value)),
-            Json::Number(text) => Some(text.parse().map_or_else(|_| Self::String(text.into()), Self::Number)),
+            Json::Number(text) => Some(number(text).map_or_else(|| Self::String(text.into()), Self::Number)),
             Json::String(text) => Some(Self::String(text.into())),
             Json::Null | Json::Array(_) | Json::Object(_) => None,
         }
     }
+}
+
+/// Reads a number so that it is written again as the same one: serde_json's own reading of long fractions may
+/// be off by the last digit.
+fn number(text: &str) -> Option<Number> {
+    let unsigned = || text.parse::<u64>().ok().map(Number::from);
+    let signed = || text.parse::<i64>().ok().map(Number::from);
+    let float = || Number::from_f64(text.parse().ok()?);
+    unsigned().or_else(signed).or_else(float)
 }
 
 lenient_deserialize!(TagValue, "not a tag value: no string, number or boolean");
@@ -117,6 +126,8 @@ mod tests {
             "-17",
             "9007199254740993",
             "1.5",
+            "0.1234567890123456",
+            "3.7000109007422e+20",
             r#""""#,
             r#""true""#,
             r#""2""#,
