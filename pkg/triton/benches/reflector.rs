@@ -122,7 +122,7 @@ fn quiet_hour() {
 fn serve() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let state = Arc::new(Mutex::new(State { burst: true, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { burst: true }));
         let server = Server::new(move |seen| state.lock().unwrap().answer(seen));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("http://{}", listener.local_addr().unwrap());

@@ -105,10 +105,7 @@ mod tests {
         assert_eq!(id.to_string(), TEXT);
         assert_eq!(format!("{id:?}"), TEXT);
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{TEXT}\""));
-        assert_eq!(
-            serde_json::from_str::<InstanceId>(&format!("\"{TEXT}\"")).unwrap(),
-            id
-        );
+        assert_eq!(serde_json::from_str::<InstanceId>(&format!("\"{TEXT}\"")).unwrap(), id);
         assert_eq!(TEXT.to_uppercase().parse::<InstanceId>().unwrap(), id);
     }
 

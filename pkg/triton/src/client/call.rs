@@ -16,8 +16,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The same in a query, except what CloudAPI's own clients leave readable.
 const QUERY: &AsciiSet = &SEGMENT.remove(b'*').remove(b',');
 
-/// A call: what to do, to what, and what may be done when it fails.
-#[derive(Debug)]
+/// A call: what to do, to what, and what may be done when it fails. Not `Debug`: bodies carry metadata, which
+/// may be secret.
 pub(crate) struct Call {
     pub(super) operation: &'static str,
     pub(super) object: String,

@@ -24,14 +24,30 @@
 //
 // `Call` says whether a repeat is harmless and how urgent the call is; `send` does the rest.
 
+mod account;
 mod answer;
+mod body;
 mod call;
 mod connect;
+mod disks;
+mod fabrics;
+mod firewall_rules;
 mod found;
+mod images;
 mod instances;
+mod keys;
+mod metadata;
+mod migrations;
+mod networks;
+mod nics;
+mod packages;
+mod pages;
 mod retry;
+mod snapshots;
+mod tags;
 mod tls;
 mod transport;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +63,8 @@ pub use self::connect::{Connect, Stream};
 pub(crate) use self::connect::{Connector, Network};
 
 pub use self::found::Found;
+pub use self::instances::{Accepted, Deletion};
+pub use self::nics::AddedNic;
 pub use self::tls::{ClientIdentity, Tls, TlsError};
 pub(crate) use self::transport::Reply;
 use crate::auth::Authenticate;

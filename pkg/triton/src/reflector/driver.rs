@@ -1,6 +1,5 @@
 //! The reflector's loop: feeds the store from the changefeed, lists and reads.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use crate::changefeed::{Changefeed, Event, EventError, Registration};
 use crate::client::{Client, Found};
 use crate::error::{Error, Kind};
 use crate::id::InstanceId;
-use crate::types::{ListInstances, MAX_PAGE};
+use crate::types::ListInstances;
 
 /// How many instances are read at once.
 const READS_AT_ONCE: usize = 4;
@@ -41,9 +40,6 @@ const GOOD_FEED: Duration = Duration::from_secs(60);
 
 /// At the start, the first list waits this long for the feed, so that it need not be made twice.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// No account has this many pages; a server that goes on for ever is not listing.
-const MOST_PAGES: u32 = 1000;
 
 /// How often the truth is fetched whole.
 #[derive(Debug, Clone, Copy)]
@@ -258,34 +254,10 @@ async fn read(client: Client, id: InstanceId, reason: Reason) -> Read {
     Read { id, reason, begun, answer: client.get_instance(id).await }
 }
 
-/// Walks all pages. Rows may repeat and be missing, since nothing holds the list still (reference 2.6).
 async fn list(client: Client) -> Result<List, Error> {
     let begun = Instant::now();
-    let mut list = List { begun, rows: Vec::new(), clean: true };
-    let mut known = HashSet::new();
-    for page in 0..MOST_PAGES {
-        let page_begun = Instant::now();
-        let filter = ListInstances {
-            limit: Some(MAX_PAGE),
-            offset: Some(u64::from(page) * u64::from(MAX_PAGE)),
-            ..ListInstances::default()
-        };
-        let answer = client.list_instances(&filter).await?;
-        let received = answer.received();
-        list.clean &= answer.is_clean();
-        let before = known.len();
-        known.extend(answer.items.iter().map(|instance| instance.id));
-        list.rows.extend(answer.items.into_iter().map(|instance| (page_begun, instance)));
-        if received < MAX_PAGE as usize {
-            return Ok(list);
-        }
-        if known.len() == before {
-            // The same page again: this server does not page, so the end was never seen.
-            break;
-        }
-    }
-    list.clean = false;
-    Ok(list)
+    let list = client.list_all_instances(&ListInstances::default()).await?;
+    Ok(List { begun, clean: list.is_clean(), rows: list.items })
 }
 
 /// Keeps a changefeed open for ever and passes on what it says.

@@ -40,8 +40,8 @@ const FAILED_UNSEEN: Duration = Duration::from_secs(1800);
 pub(super) struct List {
     /// When the first page was asked for.
     pub(super) begun: Instant,
-    /// The rows of all pages, each with the time when its page was asked for.
-    pub(super) rows: Vec<(Instant, Instance)>,
+    /// The rows of all pages, each instance once.
+    pub(super) rows: Vec<Instance>,
     /// Every page came and every row could be read, so that a missing row may mean something.
     pub(super) clean: bool,
 }
@@ -83,15 +83,15 @@ impl Index {
     pub(super) fn apply_list(&mut self, list: List, now: Instant) -> Changed {
         let mut changed = Changed::new();
         let mut shown = HashSet::with_capacity(list.rows.len());
-        for (begun, instance) in list.rows {
+        for instance in list.rows {
             let id = instance.id;
             if instance.state.is_deleted() {
                 self.ask_about_death(id, now);
                 continue;
             }
             shown.insert(id);
-            self.checks.settled_by_list(id, begun);
-            if self.observe(instance, Source::List, Some(begun), now) {
+            self.checks.settled_by_list(id, list.begun);
+            if self.observe(instance, Source::List, Some(list.begun), now) {
                 changed.push(id);
             }
         }

@@ -126,16 +126,8 @@ impl serde::Serialize for CreateInstance {
         list(&mut body, "networks", &self.networks)?;
         list(&mut body, "affinity", &self.affinity)?;
         optional(&mut body, "firewall_enabled", self.firewall_enabled.as_ref())?;
-        optional(
-            &mut body,
-            "deletion_protection",
-            self.deletion_protection.as_ref(),
-        )?;
-        optional(
-            &mut body,
-            "allow_shared_images",
-            self.allow_shared_images.as_ref(),
-        )?;
+        optional(&mut body, "deletion_protection", self.deletion_protection.as_ref())?;
+        optional(&mut body, "allow_shared_images", self.allow_shared_images.as_ref())?;
         optional(&mut body, "delegate_dataset", self.delegate_dataset.as_ref())?;
         optional(&mut body, "encrypted", self.encrypted.as_ref())?;
         optional(&mut body, "brand", self.brand.as_ref())?;

@@ -74,17 +74,11 @@ pub fn decode_list<T: DeserializeOwned>(body: &[u8]) -> Result<DecodedList<T>, D
     }
     let elements: Vec<&RawValue> =
         serde_json::from_str(&text).map_err(|source| DecodeError::List { source })?;
-    let mut list = DecodedList {
-        items: Vec::with_capacity(elements.len()),
-        undecodable: Vec::new(),
-    };
+    let mut list = DecodedList { items: Vec::with_capacity(elements.len()), undecodable: Vec::new() };
     for (index, element) in elements.into_iter().enumerate() {
         match serde_json::from_str(element.get()) {
             Ok(item) => list.items.push(item),
-            Err(error) => list.undecodable.push(Undecodable {
-                index,
-                reason: error.to_string(),
-            }),
+            Err(error) => list.undecodable.push(Undecodable { index, reason: error.to_string() }),
         }
     }
     Ok(list)
@@ -126,18 +120,7 @@ mod tests {
 
     #[test]
     fn a_body_that_is_not_an_array_is_an_error() {
-        for body in [
-            "",
-            "{}",
-            "null",
-            "\"[]\"",
-            "[",
-            "[{}",
-            "[1,]",
-            "[] []",
-            "<html>",
-            "\u{feff}[]",
-        ] {
+        for body in ["", "{}", "null", "\"[]\"", "[", "[{}", "[1,]", "[] []", "<html>", "\u{feff}[]"] {
             assert!(decode_list::<Instance>(body.as_bytes()).is_err(), "{body}");
         }
         assert!(decode_list::<Instance>(b"[]").unwrap().is_clean());
@@ -146,12 +129,7 @@ mod tests {
     #[test]
     fn an_error_never_repeats_the_answer() {
         use std::error::Error as _;
-        for body in [
-            r#"{"password":"hunter2"}"#,
-            r#""hunter2""#,
-            "hunter2",
-            r#"{"id":"hunter2"}"#,
-        ] {
+        for body in [r#"{"password":"hunter2"}"#, r#""hunter2""#, "hunter2", r#"{"id":"hunter2"}"#] {
             let object = decode::<Instance>(body.as_bytes()).unwrap_err();
             let list = decode_list::<Instance>(body.as_bytes()).unwrap_err();
             for error in [object, list] {

@@ -144,11 +144,7 @@ mod tests {
     #[test]
     fn shrinking_is_asked_for_only_when_it_is_wanted() {
         let json = |dangerous_allow_shrink| {
-            serde_json::to_string(&ResizeDisk {
-                size_mib: 10240,
-                dangerous_allow_shrink,
-            })
-            .unwrap()
+            serde_json::to_string(&ResizeDisk { size_mib: 10240, dangerous_allow_shrink }).unwrap()
         };
         assert_eq!(json(false), r#"{"size":10240}"#);
         assert_eq!(json(true), r#"{"size":10240,"dangerous_allow_shrink":true}"#);

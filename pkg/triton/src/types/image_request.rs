@@ -97,10 +97,7 @@ pub struct ImportImage {
 impl ImportImage {
     /// The pairs of the query string, without the `action`.
     pub fn query(&self) -> Vec<(String, String)> {
-        Query::default()
-            .with("datacenter", Some(&self.datacenter))
-            .with("id", Some(self.id))
-            .pairs()
+        Query::default().with("datacenter", Some(&self.datacenter)).with("id", Some(self.id)).pairs()
     }
 }
 
@@ -128,11 +125,7 @@ pub struct ListImages {
 impl ListImages {
     /// The pairs of the query string.
     pub fn query(&self) -> Vec<(String, String)> {
-        let state = if self.all_states {
-            Some("all")
-        } else {
-            self.state.as_ref().map(ImageState::as_str)
-        };
+        let state = if self.all_states { Some("all") } else { self.state.as_ref().map(ImageState::as_str) };
         Query::default()
             .with("name", self.name.as_ref())
             .with("version", self.version.as_ref())

@@ -111,9 +111,6 @@ object! {
 impl Instance {
     /// The primary NIC; where none is marked, the first.
     pub fn primary_nic(&self) -> Option<&Nic> {
-        self.nics
-            .iter()
-            .find(|nic| nic.primary)
-            .or_else(|| self.nics.first())
+        self.nics.iter().find(|nic| nic.primary).or_else(|| self.nics.first())
     }
 }

@@ -60,35 +60,15 @@ mod tests {
             (InstanceAction::Start, r#"{"action":"start"}"#),
             (InstanceAction::Stop, r#"{"action":"stop"}"#),
             (InstanceAction::Reboot, r#"{"action":"reboot"}"#),
-            (
-                InstanceAction::Rename { name: "web-2".into() },
-                r#"{"action":"rename","name":"web-2"}"#,
-            ),
-            (
-                InstanceAction::Resize {
-                    package: "g1.xl".into(),
-                },
-                r#"{"action":"resize","package":"g1.xl"}"#,
-            ),
+            (InstanceAction::Rename { name: "web-2".into() }, r#"{"action":"rename","name":"web-2"}"#),
+            (InstanceAction::Resize { package: "g1.xl".into() }, r#"{"action":"resize","package":"g1.xl"}"#),
             (InstanceAction::EnableFirewall, r#"{"action":"enable_firewall"}"#),
-            (
-                InstanceAction::DisableFirewall,
-                r#"{"action":"disable_firewall"}"#,
-            ),
-            (
-                InstanceAction::EnableDeletionProtection,
-                r#"{"action":"enable_deletion_protection"}"#,
-            ),
-            (
-                InstanceAction::DisableDeletionProtection,
-                r#"{"action":"disable_deletion_protection"}"#,
-            ),
+            (InstanceAction::DisableFirewall, r#"{"action":"disable_firewall"}"#),
+            (InstanceAction::EnableDeletionProtection, r#"{"action":"enable_deletion_protection"}"#),
+            (InstanceAction::DisableDeletionProtection, r#"{"action":"disable_deletion_protection"}"#),
         ] {
             assert_eq!(serde_json::to_string(&action).unwrap(), json);
-            assert!(
-                json.starts_with(&format!(r#"{{"action":"{}""#, action.as_str())),
-                "{json}"
-            );
+            assert!(json.starts_with(&format!(r#"{{"action":"{}""#, action.as_str())), "{json}");
         }
     }
 }

@@ -117,11 +117,7 @@ mod tests {
             ("deleted", "unknown"),
             ("", "unknown"),
         ] {
-            assert_eq!(
-                InstanceState::from_vmapi(vmapi),
-                InstanceState::from(cloudapi),
-                "{vmapi}"
-            );
+            assert_eq!(InstanceState::from_vmapi(vmapi), InstanceState::from(cloudapi), "{vmapi}");
         }
     }
 

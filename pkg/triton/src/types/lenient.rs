@@ -70,9 +70,7 @@ fn string(json: &str) -> Option<Cow<'_, str>> {
     if !json.contains('\\') {
         return json.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed);
     }
-    LossyText
-        .deserialize(&mut serde_json::Deserializer::from_str(json))
-        .ok()
+    LossyText.deserialize(&mut serde_json::Deserializer::from_str(json)).ok()
 }
 
 /// A string or object key that is asked for as bytes, because serde_json refuses half a surrogate pair
@@ -134,9 +132,7 @@ pub(crate) fn each_field<'a>(json: &'a str, visit: impl FnMut(&str, &'a str)) ->
     let Json::Object(json) = Json::of(json) else {
         return None;
     };
-    serde_json::Deserializer::from_str(json)
-        .deserialize_map(Fields(visit))
-        .ok()
+    serde_json::Deserializer::from_str(json).deserialize_map(Fields(visit)).ok()
 }
 
 /// The raw elements of an array; `None` when `json` is not one.
@@ -151,9 +147,7 @@ pub(crate) fn elements(json: &str) -> Option<Vec<&RawValue>> {
 /// case, `_` and `-` (`primaryIp`, `primary_ip`).
 pub(crate) fn canonical(name: &str, names: &[&'static str]) -> Option<&'static str> {
     fn folded(name: &str) -> impl Iterator<Item = char> {
-        name.chars()
-            .filter(|c| !matches!(c, '_' | '-'))
-            .map(|c| c.to_ascii_lowercase())
+        name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase())
     }
     names
         .iter()
@@ -184,10 +178,7 @@ impl<T: Lenient> Lenient for Option<T> {
 /// (`"package": ""`, `"default_network": ""`).
 impl Lenient for Box<str> {
     fn lenient(json: &str) -> Option<Self> {
-        Json::of(json)
-            .text()
-            .filter(|text| !text.is_empty())
-            .map(Into::into)
+        Json::of(json).text().filter(|text| !text.is_empty()).map(Into::into)
     }
 }
 
@@ -204,12 +195,7 @@ impl Lenient for bool {
 /// Elements that cannot be read are left out.
 impl<T: Lenient> Lenient for Box<[T]> {
     fn lenient(json: &str) -> Option<Self> {
-        Some(
-            elements(json)?
-                .into_iter()
-                .filter_map(|raw| T::lenient(raw.get()))
-                .collect(),
-        )
+        Some(elements(json)?.into_iter().filter_map(|raw| T::lenient(raw.get())).collect())
     }
 }
 
@@ -254,12 +240,7 @@ fn whole(text: &str) -> Option<i128> {
 
 impl Lenient for f64 {
     fn lenient(json: &str) -> Option<Self> {
-        Json::of(json)
-            .text()?
-            .trim()
-            .parse()
-            .ok()
-            .filter(|value: &Self| value.is_finite())
+        Json::of(json).text()?.trim().parse().ok().filter(|value: &Self| value.is_finite())
     }
 }
 

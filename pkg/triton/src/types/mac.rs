@@ -92,12 +92,7 @@ mod tests {
 
     #[test]
     fn every_spelling_reads_as_the_same_address() {
-        for text in [
-            "90:b8:d0:80:ec:0e",
-            "90B8D080EC0E",
-            "90-b8-d0-80-ec-0e",
-            "90:b8:d0:80:ec:e",
-        ] {
+        for text in ["90:b8:d0:80:ec:0e", "90B8D080EC0E", "90-b8-d0-80-ec-0e", "90:b8:d0:80:ec:e"] {
             let mac: MacAddress = text.parse().unwrap();
             assert_eq!(mac.to_string(), "90:b8:d0:80:ec:0e", "{text}");
             assert_eq!(mac.to_path_segment(), "90b8d080ec0e", "{text}");

@@ -6,6 +6,10 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Names that metadata keys cannot have once the instance is made: the server takes them for parameters of
+/// the request, or drops them (reference 2.2, 2.18). So it does with keys that end in `_pw`.
+pub const RESERVED_METADATA: &[&str] = &["account", "machine", "uuid", "owner_uuid", "image", "credentials"];
+
 /// The customer metadata of an instance.
 ///
 /// Values are text: a number or boolean that some other client wrote is kept as its JSON text, and the
@@ -72,10 +76,7 @@ impl Metadata {
 impl<K: Into<String>, V: Into<Box<str>>> FromIterator<(K, V)> for Metadata {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         Self {
-            entries: entries
-                .into_iter()
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
+            entries: entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
             credentials: None,
         }
     }
@@ -191,12 +192,7 @@ mod tests {
     fn values_are_text_and_what_is_no_scalar_is_left_out() {
         assert_eq!(
             metadata().iter().collect::<Vec<_>>(),
-            [
-                ("empty", ""),
-                ("port", "8080"),
-                ("ready", "true"),
-                ("user-script", "#!/bin/sh\necho hunter2"),
-            ]
+            [("empty", ""), ("port", "8080"), ("ready", "true"), ("user-script", "#!/bin/sh\necho hunter2"),]
         );
     }
 
@@ -215,10 +211,7 @@ mod tests {
     #[test]
     fn nothing_secret_is_printed() {
         let printed = format!("{:?} {:?}", metadata(), metadata().credentials());
-        assert!(
-            printed.contains("user-script") && printed.contains("root"),
-            "{printed}"
-        );
+        assert!(printed.contains("user-script") && printed.contains("root"), "{printed}");
         assert!(!printed.contains("hunter"), "{printed}");
     }
 

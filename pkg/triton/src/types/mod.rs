@@ -55,13 +55,14 @@ pub use instance_state::InstanceState;
 pub use key::{CreateKey, Key};
 pub use list_instances::{InstanceStateFilter, ListInstances, MAX_PAGE};
 pub use mac::{MacAddress, ParseMacAddressError};
-pub use metadata::{Credentials, Metadata};
+pub use metadata::{Credentials, Metadata, RESERVED_METADATA};
 pub use migration::{Migration, MigrationPhase, MigrationProgress, MigrationState};
 pub use network::{ListNetworks, Network, NetworkIp, Routes, UpdateNetworkIp};
 pub use nic::{AddNic, Nic, NicState};
 pub use package::{ListPackages, Package, PackageDisk};
 pub use snapshot::{CreateSnapshot, Snapshot, SnapshotState};
-pub use tags::{TagValue, Tags};
+pub(crate) use tags::TagMap;
+pub use tags::{RESERVED_TAGS, TagValue, Tags};
 pub use volume::{CreateVolume, ListVolumes, UpdateVolume, Volume, VolumeSize, VolumeState, VolumeType};
 
 #[cfg(test)]

@@ -9,6 +9,10 @@ use std::fmt;
 /// The tags of one object, by name.
 pub type Tags = BTreeMap<String, TagValue>;
 
+/// Names that an instance's tags cannot have once it is made: the server takes them for parameters of the
+/// request, so that a tag `machine` would change the tags of another instance (reference 2.2, 2.17).
+pub const RESERVED_TAGS: &[&str] = &["account", "machine", "uuid", "owner_uuid", "context", "image"];
+
 /// The value of a tag. CloudAPI keeps the type it was given, and checks the type of its own tags: a
 /// `triton.cns.disable` must be a boolean.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -79,17 +83,34 @@ impl Lenient for TagValue {
     fn lenient(json: &str) -> Option<Self> {
         match Json::of(json) {
             Json::Bool(value) => Some(Self::Bool(value)),
-            Json::Number(text) => Some(
-                text.parse()
-                    .map_or_else(|_| Self::String(text.into()), Self::Number),
-            ),
+            Json::Number(text) => Some(number(text).map_or_else(|| Self::String(text.into()), Self::Number)),
             Json::String(text) => Some(Self::String(text.into())),
             Json::Null | Json::Array(_) | Json::Object(_) => None,
         }
     }
 }
 
+/// Reads a number so that it is written again as the same one: serde_json's own reading of long fractions may
+/// be off by the last digit.
+fn number(text: &str) -> Option<Number> {
+    let unsigned = || text.parse::<u64>().ok().map(Number::from);
+    let signed = || text.parse::<i64>().ok().map(Number::from);
+    let float = || Number::from_f64(text.parse().ok()?);
+    unsigned().or_else(signed).or_else(float)
+}
+
 lenient_deserialize!(TagValue, "not a tag value: no string, number or boolean");
+
+/// Tags as an answer of their own: what is no tag value is left out, as it is within an object.
+pub(crate) struct TagMap(pub(crate) Tags);
+
+impl Lenient for TagMap {
+    fn lenient(json: &str) -> Option<Self> {
+        Lenient::lenient(json).map(Self)
+    }
+}
+
+lenient_deserialize!(TagMap, "not a map of tags: no object");
 
 #[cfg(test)]
 mod tests {
@@ -105,6 +126,8 @@ mod tests {
             "-17",
             "9007199254740993",
             "1.5",
+            "0.1234567890123456",
+            "3.7000109007422e+20",
             r#""""#,
             r#""true""#,
             r#""2""#,

@@ -74,10 +74,7 @@ fn nothing_secret_of_an_instance_is_printed_or_written() {
     );
     assert_eq!(instance.metadata.get("user-data"), Some("hunter2"));
     let printed = format!("{instance:?}");
-    assert!(
-        printed.contains("user-data") && printed.contains("web"),
-        "{printed}"
-    );
+    assert!(printed.contains("user-data") && printed.contains("web"), "{printed}");
     assert!(!printed.contains("hunter"), "{printed}");
     assert!(!serde_json::to_string(&instance).unwrap().contains("hunter3"));
 }
@@ -91,10 +88,7 @@ fn the_primary_nic_is_the_marked_one_or_else_the_first() {
         ))
     };
     for (first, second, expected) in [(true, false, 1), (false, true, 2), (false, false, 1)] {
-        assert_eq!(
-            nics(first, second).primary_nic().unwrap().mac.octets()[5],
-            expected
-        );
+        assert_eq!(nics(first, second).primary_nic().unwrap().mac.octets()[5], expected);
     }
     assert_eq!(instance("").primary_nic(), None);
 }

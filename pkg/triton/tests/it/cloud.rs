@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ pub struct Faults {
     pub outage: Option<u16>,
     /// Lists show nothing.
     pub empty_lists: bool,
+    /// Lists answer this late, with what was true when they were asked.
+    pub lists_take: Duration,
     /// Lists leave out these instances.
     pub hidden: Vec<InstanceId>,
     /// Rows of lists that cannot be decoded, appended to each page.
@@ -171,7 +174,7 @@ impl State {
             return Answer::error(500, "InternalError", "failing on purpose");
         }
         match seen.path() {
-            "/acme/machines" => self.list(seen),
+            "/acme/machines" => self.list(seen).after(self.faults.lists_take),
             "/acme/changefeed" => self.feed(),
             path => match path.strip_prefix("/acme/machines/").and_then(|id| id.parse().ok()) {
                 Some(id) => self.read(id),

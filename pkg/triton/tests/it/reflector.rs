@@ -62,7 +62,11 @@ async fn a_quiet_account_costs_the_relist_and_nothing_else() {
     assert!(requests.iter().all(|seen| seen.path() == "/acme/machines"), "only lists");
     // Three pages every 5 minutes and up to a tenth more.
     let lists = requests.len() / 3;
-    assert!(requests.len() % 3 == 0 && (10..=12).contains(&lists), "{} requests in an hour", requests.len());
+    assert!(
+        requests.len().is_multiple_of(3) && (10..=12).contains(&lists),
+        "{} requests in an hour",
+        requests.len()
+    );
     assert_eq!(cloud.feeds(), 1, "the feed stood all the time");
 }
 
@@ -99,6 +103,21 @@ async fn lost_events_are_found_by_the_next_list() {
     cloud.destroy(5);
     until(&store, "the store is true again", |store| known(store) == cloud.truth()).await;
     assert!(is_gone(&store, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_slower_than_an_event_does_not_undo_it() {
+    let cloud = Cloud::with_instances(10);
+    let store = synced(&cloud).await;
+    cloud.faults(|faults| faults.lists_take = Duration::from_secs(20));
+    let before = cloud.server.count("GET", "/acme/machines");
+    until(&store, "a list has begun", |_| cloud.server.count("GET", "/acme/machines") > before).await;
+    cloud.put(3, "stopped", 7);
+    let mut changes = store.subscribe();
+    changes.changed().await;
+    changes.changed().await;
+    assert!(timeout(Duration::from_secs(60), changes.changed()).await.is_err(), "nothing went back");
+    assert_eq!(known(&store), cloud.truth());
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,7 +97,8 @@ async fn maintenance_holds_back_writes_but_not_reads() {
 #[tokio::test(start_paused = true)]
 async fn what_must_not_happen_twice_is_repeated_only_after_a_refusal() {
     // The first answer to a reboot, whether it is repeated, and whether it may have taken effect.
-    let cases: [(fn() -> Answer, bool, bool); 6] = [
+    type Case = (fn() -> Answer, bool, bool);
+    let cases: [Case; 6] = [
         (throttled, true, false),
         (|| Answer::error(503, "ServiceUnavailableError", "down"), false, true),
         (|| Answer::error(500, "InternalError", "oops"), false, true),

@@ -39,7 +39,7 @@ impl Story {
         rows: impl IntoIterator<Item = Instance>,
     ) -> Vec<InstanceId> {
         let begun = self.at(second);
-        let rows = rows.into_iter().map(|row| (begun, row)).collect();
+        let rows = rows.into_iter().collect();
         self.index.apply_list(List { begun, rows, clean }, begun)
     }
 
@@ -113,7 +113,7 @@ fn a_list_that_began_before_an_event_does_not_undo_it() {
     let mut story = Story::listed([1]);
     story.event(20, &instance(1, "stopped", 500, 1));
     let begun = story.at(19);
-    let late = List { begun, rows: vec![(begun, instance(1, "running", 0, 0))], clean: true };
+    let late = List { begun, rows: vec![instance(1, "running", 0, 0)], clean: true };
     assert!(story.index.apply_list(late, story.at(25)).is_empty());
     assert_eq!(story.rev(1), rev(1));
 }

@@ -148,7 +148,7 @@ fn play(world: &mut World, index: &mut Index, now: Instant, step: &Step, lies: L
         Step::Change(slot, ms) if living(world, slot) => world.set(slot, "running", ms),
         // Provisioning fails; what runs does not turn into a failed provision.
         Step::Fail(slot) if state(world, slot) == Some(InstanceState::Provisioning) => {
-            world.set(slot, "failed", 1)
+            world.set(slot, "failed", 1);
         }
         Step::Destroy(slot) if living(world, slot) => world.destroy(slot),
         Step::Create(_) | Step::Change(..) | Step::Fail(_) | Step::Destroy(_) => {}
@@ -167,7 +167,7 @@ fn play(world: &mut World, index: &mut Index, now: Instant, step: &Step, lies: L
             if let Some((begun, rows)) = world.list.take() {
                 let short = matches!(lies, Lies::ShortLists);
                 let kept = |row: &Instance| !short || left_out & (1 << slot_of(row.id)) == 0;
-                let rows = rows.into_iter().filter(kept).map(|row| (begun, row)).collect();
+                let rows = rows.into_iter().filter(kept).collect();
                 index.apply_list(List { begun, rows, clean }, now);
             }
         }
@@ -215,8 +215,7 @@ proptest! {
         world.reads.clear();
         for _ in 0..4 {
             now += Duration::from_secs(310);
-            let rows = world.listable().into_iter().map(|row| (now, row)).collect();
-            index.apply_list(List { begun: now, rows, clean: true }, now);
+            index.apply_list(List { begun: now, rows: world.listable(), clean: true }, now);
             for _ in 0..4 {
                 now += Duration::from_secs(310);
                 begin_reads(&mut world, &mut index, now);

@@ -12,23 +12,11 @@ fn full() -> CreateInstance {
     let network: NetworkId = NETWORK.parse().unwrap();
     CreateInstance {
         name: Some("web-1".into()),
-        networks: vec![
-            network.into(),
-            NetworkRequest::Address {
-                network,
-                ip: Ipv4Addr::new(10, 0, 0, 5),
-            },
-        ],
+        networks: vec![network.into(), NetworkRequest::Address { network, ip: Ipv4Addr::new(10, 0, 0, 5) }],
         affinity: vec!["role!=~database".into()],
-        metadata: [("user-script", "#!/bin/sh\n"), ("k8s:exit-code", "0")]
-            .into_iter()
-            .collect(),
-        tags: [
-            ("role".into(), "web".into()),
-            ("tier".into(), 2.into()),
-            ("canary".into(), true.into()),
-        ]
-        .into(),
+        metadata: [("user-script", "#!/bin/sh\n"), ("k8s:exit-code", "0")].into_iter().collect(),
+        tags: [("role".into(), "web".into()), ("tier".into(), 2.into()), ("canary".into(), true.into())]
+            .into(),
         firewall_enabled: Some(true),
         deletion_protection: Some(false),
         allow_shared_images: Some(true),
@@ -36,14 +24,8 @@ fn full() -> CreateInstance {
         encrypted: Some(false),
         brand: Some(Brand::Bhyve),
         disks: vec![
-            NewDisk {
-                size: DiskSize::Mib(10_240),
-                block_size: Some(4096),
-            },
-            NewDisk {
-                size: DiskSize::Remaining,
-                block_size: None,
-            },
+            NewDisk { size: DiskSize::Mib(10_240), block_size: Some(4096) },
+            NewDisk { size: DiskSize::Remaining, block_size: None },
         ],
         volumes: vec![VolumeMount {
             name: "data".into(),
@@ -57,10 +39,7 @@ fn full() -> CreateInstance {
 
 #[test]
 fn a_minimal_body_names_only_image_and_package() {
-    assert_eq!(
-        serde_json::to_value(minimal()).unwrap(),
-        json!({"package": "g1.micro", "image": IMAGE})
-    );
+    assert_eq!(serde_json::to_value(minimal()).unwrap(), json!({"package": "g1.micro", "image": IMAGE}));
 }
 
 #[test]
@@ -98,17 +77,11 @@ fn the_size_is_that_of_the_body_as_it_is_sent() {
     }
     let mut create = minimal();
     create.metadata.insert("user-data", "\n".repeat(50_000));
-    assert!(
-        create.body_bytes() > MAX_BODY_BYTES,
-        "each line end takes two bytes in JSON"
-    );
+    assert!(create.body_bytes() > MAX_BODY_BYTES, "each line end takes two bytes in JSON");
 }
 
 #[test]
 fn metadata_is_not_printed() {
     let printed = format!("{:?}", full());
-    assert!(
-        printed.contains("user-script") && !printed.contains("/bin/sh"),
-        "{printed}"
-    );
+    assert!(printed.contains("user-script") && !printed.contains("/bin/sh"), "{printed}");
 }

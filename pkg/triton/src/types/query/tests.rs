@@ -5,10 +5,7 @@ const ID: &str = "8a5918c3-84a2-4122-9ed5-60d76d7a8525";
 #[test]
 fn list_filters_become_query_pairs() {
     fn check(pairs: Vec<(String, String)>, expected: &str) {
-        let text: Vec<_> = pairs
-            .into_iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let text: Vec<_> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(text.join("&"), expected);
     }
     check(ListInstances::default().query(), "");
@@ -39,24 +36,14 @@ fn list_filters_become_query_pairs() {
              &limit=1000&offset=3000"
         ),
     );
-    check(
-        ListInstances {
-            limit: Some(0),
-            ..ListInstances::default()
-        }
-        .query(),
-        "limit=1",
-    );
+    check(ListInstances { limit: Some(0), ..ListInstances::default() }.query(), "limit=1");
     for (state, word) in [
         (InstanceStateFilter::Running, "running"),
         (InstanceStateFilter::Stopped, "stopped"),
         (InstanceStateFilter::Unknown, "unknown"),
         (InstanceStateFilter::Destroyed, "destroyed"),
     ] {
-        let filter = ListInstances {
-            state: Some(state),
-            ..ListInstances::default()
-        };
+        let filter = ListInstances { state: Some(state), ..ListInstances::default() };
         check(filter.query(), &format!("state={word}"));
     }
     check(
@@ -76,12 +63,7 @@ fn list_filters_become_query_pairs() {
         ),
     );
     check(
-        ListImages {
-            state: Some(ImageState::Active),
-            all_states: true,
-            ..ListImages::default()
-        }
-        .query(),
+        ListImages { state: Some(ImageState::Active), all_states: true, ..ListImages::default() }.query(),
         "state=all",
     );
     check(
@@ -114,11 +96,7 @@ fn list_filters_become_query_pairs() {
         "name=data&size=10240&state=ready&type=tritonnfs&predicate={}",
     );
     check(
-        ImportImage {
-            datacenter: "us-east-1".into(),
-            id: ID.parse().unwrap(),
-        }
-        .query(),
+        ImportImage { datacenter: "us-east-1".into(), id: ID.parse().unwrap() }.query(),
         &format!("datacenter=us-east-1&id={ID}"),
     );
 }

@@ -44,17 +44,12 @@ fn json_text() -> impl Strategy<Value = String> {
 }
 
 fn fields(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
-    prop::collection::vec(
-        (prop::sample::select(NAMES.split(' ').collect::<Vec<_>>()), value),
-        0..12,
-    )
-    .prop_map(|fields| {
-        let fields: Vec<_> = fields
-            .into_iter()
-            .map(|(name, value)| format!("\"{name}\":{value}"))
-            .collect();
-        fields.join(",")
-    })
+    prop::collection::vec((prop::sample::select(NAMES.split(' ').collect::<Vec<_>>()), value), 0..12)
+        .prop_map(|fields| {
+            let fields: Vec<_> =
+                fields.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            fields.join(",")
+        })
 }
 
 /// Reads an object that must be readable; it is the same when written and read again.
