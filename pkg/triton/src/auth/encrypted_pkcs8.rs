@@ -13,10 +13,22 @@ const MAX_SCRYPT_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Decrypts the DER of an `ENCRYPTED PRIVATE KEY` to that of a `PRIVATE KEY`.
 pub(super) fn decrypt(der: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let damaged = |error: pkcs8::Error| KeyError::Damaged {
-        source: Some(error.into()),
-    };
-    let encrypted = EncryptedPrivateKeyInfoRef::try_from(der).map_err(damaged)?;
+    let encrypted = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|error| match error {
+        pkcs8::Error::Asn1(error) => match error.kind() {
+            der::ErrorKind::OidUnknown { oid } => unsupported(oid),
+            der::ErrorKind::Value {
+                tag: der::Tag::ObjectIdentifier,
+            } => KeyError::Cipher {
+                cipher: "an unknown scheme".to_owned(),
+            },
+            _ => KeyError::Damaged {
+                source: Some(error.into()),
+            },
+        },
+        error => KeyError::Damaged {
+            source: Some(error.into()),
+        },
+    })?;
     check_cost(&encrypted.encryption_algorithm)?;
     match encrypted.decrypt(passphrase) {
         Ok(document) => Ok(document.to_bytes()),
@@ -25,9 +37,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>
                 cipher: "PBES1".to_owned(),
             },
             pkcs5::Error::UnsupportedAlgorithm { oid } | pkcs5::Error::AlgorithmParametersInvalid { oid } => {
-                KeyError::Cipher {
-                    cipher: format!("an algorithm of the OID {oid}"),
-                }
+                unsupported(oid)
             }
             error => KeyError::WrongPassphrase {
                 source: Some(error.into()),
@@ -37,6 +47,12 @@ pub(super) fn decrypt(der: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>
         Err(error) => Err(KeyError::WrongPassphrase {
             source: Some(error.into()),
         }),
+    }
+}
+
+fn unsupported(oid: pkcs8::ObjectIdentifier) -> KeyError {
+    KeyError::Cipher {
+        cipher: format!("an algorithm of the OID {oid}"),
     }
 }
 

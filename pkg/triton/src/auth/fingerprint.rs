@@ -96,9 +96,7 @@ impl Fingerprint {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let Some((prefix, rest)) = text.split_once(':') else {
-            return None;
-        };
+        let (prefix, rest) = text.split_once(':')?;
         if prefix.eq_ignore_ascii_case("sha256") {
             return Some(Self::Sha256(BASE64.decode(rest).ok()?.try_into().ok()?));
         }

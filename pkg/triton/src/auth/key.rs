@@ -20,6 +20,9 @@ use super::pem::{self, MAX_KEY_FILE, Pem};
 use super::signature::Signature;
 use super::{PublicKey, UnsupportedKey, encrypted_pkcs8, legacy_pem};
 
+/// The label of OpenSSH's own format.
+const OPENSSH: &str = "OPENSSH PRIVATE KEY";
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A private key that can sign requests: RSA of 2048 to 4096 bits, ECDSA on P-256 or P-521, Ed25519.
@@ -62,7 +65,7 @@ pub enum KeyError {
     #[error("it is cut off before its -----END line: restore it from a copy")]
     Truncated,
     /// The text has the form of a key, but does not hold one.
-    #[error("the file is damaged: restore it from a copy, or make a new key")]
+    #[error("it is damaged: restore it from a copy, or make a new key")]
     Damaged {
         /// What could not be decoded.
         #[source]
@@ -74,7 +77,7 @@ pub enum KeyError {
     )]
     MissingPassphrase,
     /// The passphrase does not open it.
-    #[error("the passphrase is wrong, or the file is damaged")]
+    #[error("its passphrase is wrong, or it is damaged")]
     WrongPassphrase {
         /// What could not be decrypted.
         #[source]
@@ -150,8 +153,8 @@ impl PrivateKey {
                 .ok_or(KeyError::MissingPassphrase)
         };
         let key = match *label {
-            "OPENSSH PRIVATE KEY" => {
-                let key = ssh_key::PrivateKey::from_bytes(body).map_err(KeyError::damaged)?;
+            OPENSSH => {
+                let key = decode_openssh(body)?;
                 if key.is_encrypted() {
                     // What cannot sign is refused before anybody looks for its passphrase.
                     PublicKey::new(key.public_key()).signing_algorithm()?;
@@ -163,15 +166,17 @@ impl PrivateKey {
                     key
                 }
             }
-            "ENCRYPTED PRIVATE KEY" => {
-                decode_pkcs8(&encrypted_pkcs8::decrypt(body, passphrase()?.as_bytes())?)?
-            }
             _ => {
-                let decrypted = match pem.header("DEK-Info") {
-                    Some(dek_info) => Some(legacy_pem::decrypt(dek_info, body, passphrase()?.as_bytes())?),
-                    None => None,
+                let decrypted = match (*label, pem.header("DEK-Info")) {
+                    ("ENCRYPTED PRIVATE KEY", _) => {
+                        Some(encrypted_pkcs8::decrypt(body, passphrase()?.as_bytes())?)
+                    }
+                    (_, Some(dek_info)) => {
+                        Some(legacy_pem::decrypt(dek_info, body, passphrase()?.as_bytes())?)
+                    }
+                    (_, None) => None,
                 };
-                let decoded = decode_plain(label, decrypted.as_deref().unwrap_or(body));
+                let decoded = decode(label, decrypted.as_deref().unwrap_or(body));
                 match (decoded, decrypted) {
                     // A wrong passphrase goes unnoticed by the padding once in 256 times.
                     (Err(KeyError::Damaged { source }), Some(_)) => Err(KeyError::WrongPassphrase { source }),
@@ -262,11 +267,24 @@ impl fmt::Debug for PrivateKey {
 
 /// The public half of a key file without decrypting it, where the format tells it: OpenSSH's does.
 pub(super) fn public_half(text: &str) -> Option<PublicKey> {
-    let pem = pem::private_key(text)
-        .ok()
-        .filter(|pem| pem.label == "OPENSSH PRIVATE KEY")?;
-    let key = ssh_key::PrivateKey::from_bytes(&pem.body).ok()?;
+    let pem = pem::private_key(text).ok().filter(|pem| pem.label == OPENSSH)?;
+    let key = decode_openssh(&pem.body).ok()?;
     Some(PublicKey::new(key.public_key()))
+}
+
+/// The body of OpenSSH's own format, which may still be encrypted.
+fn decode_openssh(body: &[u8]) -> Result<ssh_key::PrivateKey, KeyError> {
+    // Certificates may be nested, and ssh-key would follow them as deep as they go. Here there are none.
+    const CERTIFICATE: &[u8] = b"-cert-v01@";
+    if body
+        .windows(CERTIFICATE.len())
+        .filter(|it| *it == CERTIFICATE)
+        .count()
+        > 8
+    {
+        return Err(KeyError::Damaged { source: None });
+    }
+    ssh_key::PrivateKey::from_bytes(body).map_err(KeyError::damaged)
 }
 
 /// The text of a key file.
@@ -284,10 +302,10 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyError> {
 }
 
 /// Decodes the DER of a block that is not, or no longer, encrypted.
-fn decode_plain(label: &str, der: &[u8]) -> Result<ssh_key::PrivateKey, KeyError> {
+fn decode(label: &str, der: &[u8]) -> Result<ssh_key::PrivateKey, KeyError> {
     match label {
         "RSA PRIVATE KEY" => decode_pkcs8(&wrap_pkcs1(der).map_err(KeyError::damaged)?),
-        "PRIVATE KEY" | "EC PRIVATE KEY" => decode_pkcs8(der),
+        "PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" | "EC PRIVATE KEY" => decode_pkcs8(der),
         "DSA PRIVATE KEY" => Err(UnsupportedKey::Dsa.into()),
         _ => Err(UnsupportedKey::Other(label.to_owned()).into()),
     }

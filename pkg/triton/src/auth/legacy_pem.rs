@@ -11,11 +11,14 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::KeyError;
 
+/// Key, initialisation vector and ciphertext to plain text, unless its padding is wrong.
+type Decrypt = fn(&[u8], &[u8], &[u8]) -> Option<Zeroizing<Vec<u8>>>;
+
 /// What a `DEK-Info` header names.
 struct Cipher {
     key_size: usize,
     iv_size: usize,
-    decrypt: fn(&[u8], &[u8], &[u8]) -> Option<Zeroizing<Vec<u8>>>,
+    decrypt: Decrypt,
 }
 
 impl Cipher {
@@ -105,7 +108,7 @@ fn decrypt_cbc<D: KeyIvInit + BlockModeDecrypt>(
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
-    if !text.bytes().all(|digit| digit.is_ascii_hexdigit()) || text.len() % 2 != 0 {
+    if !text.bytes().all(|digit| digit.is_ascii_hexdigit()) || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len())
@@ -131,8 +134,8 @@ mod tests {
         );
     }
 
-    const DAMAGED: &str = "the file is damaged: restore it from a copy, or make a new key";
-    const WRONG: &str = "the passphrase is wrong, or the file is damaged";
+    const DAMAGED: &str = "it is damaged: restore it from a copy, or make a new key";
+    const WRONG: &str = "its passphrase is wrong, or it is damaged";
 
     /// The keys are those of `openssl enc -CIPHER -md md5 -pass pass:test -S 0001020304050607 -P`, the
     /// ciphertexts those of `printf 'triton library' | openssl enc -CIPHER -K KEY -iv IV`.

@@ -102,7 +102,7 @@ pub enum AuthError {
         looked: Vec<String>,
         /// What kept the agent from being asked, if there is one.
         #[source]
-        agent: Option<AgentError>,
+        agent: Option<Box<AgentError>>,
     },
     /// The agent did not sign.
     #[error("cannot sign with the ssh-agent")]

@@ -11,6 +11,7 @@ mod key_id;
 mod verify;
 
 pub use authorization::{Authorization, ParseAuthorizationError};
+pub(crate) use key_id::shown;
 pub use key_id::{KeyId, KeyIdError};
 pub use verify::{VerifyError, verify};
 

@@ -27,7 +27,7 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::time::{Time, Validity};
 use zeroize::Zeroizing;
 
-use crate::auth::signature::{Algorithm, Signature};
+use crate::auth::signature::{Algorithm, Signature, shown};
 use crate::auth::{AuthError, Signer, UnsupportedKey};
 
 /// How long certificates last unless told otherwise: ten years, as those of the official client.
@@ -153,8 +153,9 @@ pub async fn issue_at(
     let oid = signature_oid(algorithm).ok_or(CertificateError::Algorithm { algorithm })?;
     let printable = |it: char| !it.is_control();
     if account.is_empty() || account.chars().count() > COMMON_NAME_LIMIT || !account.chars().all(printable) {
-        let account = account.chars().take(COMMON_NAME_LIMIT).collect();
-        return Err(CertificateError::Account { account });
+        return Err(CertificateError::Account {
+            account: shown(account),
+        });
     }
     let validity = validity(now, lifetime_days).ok_or(CertificateError::Lifetime { days: lifetime_days })?;
     let encode = |source| CertificateError::Encode {
@@ -243,21 +244,17 @@ impl Body<'_> {
 /// The same three, all critical, as sshpk writes for the purposes `signature`, `identity`, `clientAuth` and
 /// `joyentCmon`.
 fn extensions(subject: &Name) -> der::Result<Vec<Extension>> {
-    let mut extensions = Vec::new();
-    let mut add = |extension: Extension| {
-        extensions.push(Extension {
-            critical: true,
-            ..extension
-        })
-    };
-    add(BasicConstraints {
+    let no_authority = BasicConstraints {
         ca: false,
         path_len_constraint: None,
-    }
-    .to_extension(subject, &[])?);
-    add(KeyUsage(KeyUsages::DigitalSignature | KeyUsages::NonRepudiation).to_extension(subject, &[])?);
-    add(ExtendedKeyUsage(vec![CLIENT_AUTH, JOYENT_CMON]).to_extension(subject, &[])?);
-    Ok(extensions)
+    };
+    let key_usage = KeyUsage(KeyUsages::DigitalSignature | KeyUsages::NonRepudiation);
+    let extended = ExtendedKeyUsage(vec![CLIENT_AUTH, JOYENT_CMON]);
+    Ok(vec![
+        (true, &no_authority).to_extension(subject, &[])?,
+        (true, &key_usage).to_extension(subject, &[])?,
+        (true, &extended).to_extension(subject, &[])?,
+    ])
 }
 
 /// `AlgorithmIdentifier`, whose parameters are NULL for RSA and absent for ECDSA.

@@ -8,6 +8,7 @@ use super::environment::{Environment, Switch, names};
 use super::profile::{self, Profile};
 use super::{CaSource, Config, ConfigError, ENVIRONMENT_PROFILE, Endpoint, KeySource, Tls};
 use crate::auth::Fingerprint;
+use crate::auth::signature::KeyId;
 
 /// The settings that every call needs, still as text, with where to correct them.
 struct Basics {
@@ -74,7 +75,9 @@ fn from_environment(environment: &Environment) -> Result<Config, ConfigError> {
     config.user = own(environment.value(names::USER));
     config.act_as = own(environment.value(names::ACT_AS));
     config.tls.insecure = insecure(environment)?;
-    Ok(config)
+    check_logins(config, || {
+        "TRITON_ACCOUNT, TRITON_USER or TRITON_ACT_AS".to_owned()
+    })
 }
 
 fn from_profile(environment: &Environment, directory: &Path, name: &str) -> Result<Config, ConfigError> {
@@ -107,7 +110,20 @@ fn from_profile(environment: &Environment, directory: &Path, name: &str) -> Resu
     if config.roles.is_empty() {
         config.roles = roles;
     }
-    Ok(config)
+    check_logins(config, || {
+        format!("{}: \"account\", \"user\" or \"actAsAccount\"", path.display())
+    })
+}
+
+/// What is sent in headers and paths must be able to stand there.
+fn check_logins(config: Config, origin: impl FnOnce() -> String) -> Result<Config, ConfigError> {
+    KeyId::check_logins(&config.account, config.user.as_deref())
+        .and_then(|()| KeyId::check_logins(config.act_as.as_deref().unwrap_or(&config.account), None))
+        .map(|()| config)
+        .map_err(|source| ConfigError::Login {
+            origin: origin(),
+            source,
+        })
 }
 
 /// Which of the settings that every call needs are not there.

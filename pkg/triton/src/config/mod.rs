@@ -10,6 +10,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject as _};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::auth::signature::KeyIdError;
 use crate::auth::{
     AgentError, AgentKey, AuthError, Fingerprint, Found, ParseFingerprintError, PrivateKey, Signer,
     SshSignature, find_in_directory, listed,
@@ -117,6 +118,15 @@ pub enum ConfigError {
         /// What a fingerprint looks like.
         #[source]
         source: ParseFingerprintError,
+    },
+    /// An account or user that has characters which no login name has.
+    #[error("{origin} is not a login name")]
+    Login {
+        /// The variables, or the file.
+        origin: String,
+        /// What is wrong with it.
+        #[source]
+        source: KeyIdError,
     },
     /// A variable that must be a boolean is not.
     #[error("{variable} must be true, false, 1 or 0")]
@@ -299,7 +309,7 @@ impl Config {
                         "the ssh-agent at {} could not be asked",
                         socket.display()
                     ));
-                    agent_error = Some(error);
+                    agent_error = Some(Box::new(error));
                 }
             },
         }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::ConfigError;
 use super::environment::{Environment, names};
+use crate::auth::signature::shown;
 
 /// The name of the profile that is made of environment variables instead of a file.
 pub const ENVIRONMENT_PROFILE: &str = "env";
@@ -53,9 +54,7 @@ pub(super) fn current(directory: &Path) -> Result<Option<String>, ConfigError> {
 /// Reads the profile of a name.
 pub(super) fn read(directory: &Path, name: &str) -> Result<(PathBuf, Profile), ConfigError> {
     if !is_file_name(name) {
-        return Err(ConfigError::ProfileName {
-            name: name.chars().take(64).collect(),
-        });
+        return Err(ConfigError::ProfileName { name: shown(name) });
     }
     let path = directory.join("profiles.d").join(format!("{name}.json"));
     let Some(object) = read_object(&path)? else {
@@ -90,10 +89,9 @@ fn decode(path: &Path, object: &Map<String, Value>) -> Result<Profile, ConfigErr
         });
     }
     if let Some(key) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        let key = key.chars().take(64).collect();
         return Err(ConfigError::UnknownKey {
             path: path.to_owned(),
-            key,
+            key: shown(key),
             known: KEYS.join(", "),
         });
     }

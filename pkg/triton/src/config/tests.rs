@@ -242,6 +242,15 @@ fn what_cannot_be_used_names_the_place_to_correct() {
         None,
         "TRITON_KEY_ID is not a key fingerprint",
     );
+    let account = "TRITON_ACCOUNT, TRITON_USER or TRITON_ACT_AS is not a login name";
+    check(&[BASICS[0], ("TRITON_ACCOUNT", "a/b"), BASICS[2]], None, account);
+    check(&[BASICS[0], ("TRITON_ACCOUNT", "my"), BASICS[2]], None, account);
+    check(&[&BASICS[..], &[("SDC_USER", "a b")]].concat(), None, account);
+    check(
+        &[&BASICS[..], &[("TRITON_ACT_AS", "../b")]].concat(),
+        None,
+        account,
+    );
     check(
         &BASICS,
         Some("dc1"),

@@ -71,14 +71,17 @@ impl KeyId {
         self.key.parse().ok()
     }
 
-    fn from_parts(account: &str, user: Option<&str>, key: &str) -> Result<Self, KeyIdError> {
+    /// Whether the names of an account and a sub-user can be in a key id.
+    pub(crate) fn check_logins(account: &str, user: Option<&str>) -> Result<(), KeyIdError> {
         check("account", account)?;
         if account == "my" {
             return Err(KeyIdError::Alias);
         }
-        if let Some(user) = user {
-            check("user", user)?;
-        }
+        user.map_or(Ok(()), |user| check("user", user))
+    }
+
+    fn from_parts(account: &str, user: Option<&str>, key: &str) -> Result<Self, KeyIdError> {
+        Self::check_logins(account, user)?;
         check_key(key)?;
         Ok(Self {
             account: account.to_owned(),
@@ -96,8 +99,18 @@ fn check(part: &'static str, value: &str) -> Result<(), KeyIdError> {
     }
     Err(KeyIdError::Part {
         part,
-        value: value.chars().take(64).collect(),
+        value: shown(value),
     })
+}
+
+/// A wrong value as far as it may be shown: not when it is too long for a name or has control characters,
+/// because then it may be a key that landed in the wrong setting.
+pub(crate) fn shown(value: &str) -> String {
+    if value.len() > 64 || value.contains(char::is_control) {
+        "…".to_owned()
+    } else {
+        value.to_owned()
+    }
 }
 
 /// Key names, unlike logins, may hold blanks.

@@ -54,7 +54,7 @@ fn mistakes_name_the_file_and_the_key_or_line() {
         r#"{"key_id": "2e"}"#,
         "unknown key \"key_id\": a profile has url, account, keyId",
     );
-    check(r#"{"\n": 1}"#, "unknown key \"\\n\"");
+    check(r#"{"\n": 1}"#, "unknown key \"…\"");
     check(r#"{"url": 1}"#, "the key \"url\" must be a string");
     check(r#"{"account": ["a"]}"#, "the key \"account\" must be a string");
     check(
