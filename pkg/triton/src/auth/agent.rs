@@ -49,7 +49,10 @@ pub enum AgentError {
         socket: PathBuf,
     },
     /// The connection ended before the answer.
-    #[error("the ssh-agent at {} closed the connection without an answer: it may have been stopped", socket.display())]
+    #[error(
+        "the ssh-agent at {} closed the connection without an answer: it may have been stopped",
+        socket.display()
+    )]
     Closed {
         /// The agent's socket.
         socket: PathBuf,
@@ -68,8 +71,8 @@ pub enum AgentError {
     },
     /// The agent has other keys, or none.
     #[error(
-        "the ssh-agent at {} does not hold the key {wanted}; it holds {}: add the key with ssh-add, or correct the \
-         fingerprint",
+        "the ssh-agent at {} does not hold the key {wanted}; it holds {}: add the key with ssh-add, or \
+         correct the fingerprint",
         socket.display(), listed(held)
     )]
     NoSuchKey {
@@ -82,8 +85,9 @@ pub enum AgentError {
     },
     /// The agent has the key and would not sign with it.
     #[error(
-        "the ssh-agent at {} refused to sign with the key {key}: it may be locked, or have asked for a confirmation \
-         that was not given", socket.display()
+        "the ssh-agent at {} refused to sign with the key {key}: it may be locked, or no longer hold the \
+         key, or have asked for a confirmation that was not given",
+        socket.display()
     )]
     Refused {
         /// The agent's socket.

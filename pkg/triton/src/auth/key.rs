@@ -1,29 +1,23 @@
-//! Private keys from files: every format that `ssh-keygen` and `openssl` write, encrypted or not.
+//! Private keys in memory, and the signatures they make.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
-use der::Encode as _;
-use der::asn1::{AnyRef, OctetStringRef};
 use p521::ecdsa::signature::Signer as _;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use russh::keys::ssh_key;
 use russh::keys::ssh_key::private::{EcdsaKeypair, Ed25519Keypair, KeypairData};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::pem::{self, MAX_KEY_FILE, Pem};
+use super::key_file::{self, MAX_KEY_FILE};
 use super::signature::Signature;
-use super::{PublicKey, UnsupportedKey, encrypted_pkcs8, legacy_pem};
+use super::{PublicKey, UnsupportedKey};
 
-/// The label of OpenSSH's own format.
-const OPENSSH: &str = "OPENSSH PRIVATE KEY";
-
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A private key that can sign requests: RSA of 2048 to 4096 bits, ECDSA on P-256 or P-521, Ed25519.
 ///
@@ -94,7 +88,7 @@ pub enum KeyError {
     Unsupported(#[from] UnsupportedKey),
     /// An RSA key of a size or form that cannot be used.
     #[error(
-        "it is an RSA key that cannot be used here: use one of 2048 to 4096 bits, or add this one to ssh-agent"
+        "it is an RSA key that cannot be used: take one of 2048 to 4096 bits, or add this one to ssh-agent"
     )]
     Rsa {
         /// What is wrong with it.
@@ -112,13 +106,13 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    fn damaged(source: impl Into<Cause>) -> Self {
+    pub(super) fn damaged(source: impl Into<Cause>) -> Self {
         Self::Damaged {
             source: Some(source.into()),
         }
     }
 
-    fn rsa(source: impl Into<Cause>) -> Self {
+    pub(super) fn rsa(source: impl Into<Cause>) -> Self {
         Self::Rsa {
             source: source.into(),
         }
@@ -136,7 +130,7 @@ impl PrivateKey {
     ///
     /// [`KeyError`], which says what to do.
     pub fn load(path: &Path, passphrase: Option<&SecretString>) -> Result<Self, KeyError> {
-        Self::from_pem(&read(path)?, passphrase)
+        Self::from_pem(&key_file::read(path)?, passphrase)
     }
 
     /// As [`PrivateKey::load`], from the text of a key file.
@@ -145,46 +139,7 @@ impl PrivateKey {
     ///
     /// [`KeyError`], which says what to do.
     pub fn from_pem(text: &str, passphrase: Option<&SecretString>) -> Result<Self, KeyError> {
-        let pem = pem::private_key(text)?;
-        let Pem { label, body, .. } = &pem;
-        let passphrase = || {
-            passphrase
-                .map(ExposeSecret::expose_secret)
-                .ok_or(KeyError::MissingPassphrase)
-        };
-        let key = match *label {
-            OPENSSH => {
-                let key = decode_openssh(body)?;
-                if key.is_encrypted() {
-                    // What cannot sign is refused before anybody looks for its passphrase.
-                    PublicKey::new(key.public_key()).signing_algorithm()?;
-                    let wrong = |error| KeyError::WrongPassphrase {
-                        source: Some(Cause::from(error)),
-                    };
-                    key.decrypt(passphrase()?).map_err(wrong)?
-                } else {
-                    key
-                }
-            }
-            _ => {
-                let decrypted = match (*label, pem.header("DEK-Info")) {
-                    ("ENCRYPTED PRIVATE KEY", _) => {
-                        Some(encrypted_pkcs8::decrypt(body, passphrase()?.as_bytes())?)
-                    }
-                    (_, Some(dek_info)) => {
-                        Some(legacy_pem::decrypt(dek_info, body, passphrase()?.as_bytes())?)
-                    }
-                    (_, None) => None,
-                };
-                let decoded = decode(label, decrypted.as_deref().unwrap_or(body));
-                match (decoded, decrypted) {
-                    // A wrong passphrase goes unnoticed by the padding once in 256 times.
-                    (Err(KeyError::Damaged { source }), Some(_)) => Err(KeyError::WrongPassphrase { source }),
-                    (decoded, _) => decoded,
-                }?
-            }
-        };
-        Self::new(&key)
+        Self::new(&key_file::decode(text, passphrase)?)
     }
 
     /// The public half.
@@ -263,76 +218,4 @@ impl fmt::Debug for PrivateKey {
             .field("public", &self.public)
             .finish_non_exhaustive()
     }
-}
-
-/// The public half of a key file without decrypting it, where the format tells it: OpenSSH's does.
-pub(super) fn public_half(text: &str) -> Option<PublicKey> {
-    let pem = pem::private_key(text).ok().filter(|pem| pem.label == OPENSSH)?;
-    let key = decode_openssh(&pem.body).ok()?;
-    Some(PublicKey::new(key.public_key()))
-}
-
-/// The body of OpenSSH's own format, which may still be encrypted.
-fn decode_openssh(body: &[u8]) -> Result<ssh_key::PrivateKey, KeyError> {
-    // Certificates may be nested, and ssh-key would follow them as deep as they go. Here there are none.
-    const CERTIFICATE: &[u8] = b"-cert-v01@";
-    if body
-        .windows(CERTIFICATE.len())
-        .filter(|it| *it == CERTIFICATE)
-        .count()
-        > 8
-    {
-        return Err(KeyError::Damaged { source: None });
-    }
-    ssh_key::PrivateKey::from_bytes(body).map_err(KeyError::damaged)
-}
-
-/// The text of a key file.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyError> {
-    let mut text = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(KeyError::Read)?;
-    file.take(MAX_KEY_FILE.saturating_add(1))
-        .read_to_end(&mut text)
-        .map_err(KeyError::Read)?;
-    if u64::try_from(text.len()).is_ok_and(|size| size > MAX_KEY_FILE) {
-        return Err(KeyError::TooLarge);
-    }
-    let text = std::str::from_utf8(&text).map_err(|_| KeyError::NotAKey)?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// Decodes the DER of a block that is not, or no longer, encrypted.
-fn decode(label: &str, der: &[u8]) -> Result<ssh_key::PrivateKey, KeyError> {
-    match label {
-        "RSA PRIVATE KEY" => decode_pkcs8(&wrap_pkcs1(der).map_err(KeyError::damaged)?),
-        "PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" | "EC PRIVATE KEY" => decode_pkcs8(der),
-        "DSA PRIVATE KEY" => Err(UnsupportedKey::Dsa.into()),
-        _ => Err(UnsupportedKey::Other(label.to_owned()).into()),
-    }
-}
-
-/// PKCS#8 or SEC1.
-fn decode_pkcs8(der: &[u8]) -> Result<ssh_key::PrivateKey, KeyError> {
-    russh::keys::pkcs8::decode_pkcs8(der, None).map_err(|error| match error {
-        russh::keys::Error::Rsa(error) => KeyError::rsa(error),
-        russh::keys::Error::UnknownAlgorithm(oid) if oid == ID_DSA => UnsupportedKey::Dsa.into(),
-        russh::keys::Error::UnknownAlgorithm(oid) => UnsupportedKey::Other(oid.to_string()).into(),
-        error => KeyError::damaged(error),
-    })
-}
-
-/// `id-dsa` of RFC 3279.
-const ID_DSA: pkcs8::ObjectIdentifier = pkcs8::ObjectIdentifier::new_unwrap("1.2.840.10040.4.1");
-/// `rsaEncryption` of RFC 8017.
-const RSA_ENCRYPTION: pkcs8::ObjectIdentifier = pkcs8::ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-
-/// Puts a PKCS#1 key into the envelope of PKCS#8, so that one decoder serves both.
-fn wrap_pkcs1(der: &[u8]) -> der::Result<Zeroizing<Vec<u8>>> {
-    let algorithm = pkcs8::AlgorithmIdentifierRef {
-        oid: RSA_ENCRYPTION,
-        parameters: Some(AnyRef::NULL),
-    };
-    Ok(Zeroizing::new(
-        pkcs8::PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(der)?).to_der()?,
-    ))
 }

@@ -16,6 +16,7 @@ mod agent;
 mod encrypted_pkcs8;
 mod fingerprint;
 mod key;
+mod key_file;
 mod legacy_pem;
 mod pem;
 mod public_key;
@@ -76,8 +77,8 @@ pub enum AuthError {
     },
     /// The key given is not the one configured.
     #[error(
-        "the private key {origin} has the fingerprint {found}, but {wanted} is configured: give the key that belongs \
-         to the fingerprint, or correct the fingerprint"
+        "the private key {origin} has the fingerprint {found}, but {wanted} is configured: give the key that \
+         belongs to the fingerprint, or correct the fingerprint"
     )]
     Mismatch {
         /// Where it comes from: a path, or the name of a setting.
@@ -93,7 +94,8 @@ pub enum AuthError {
     /// The key is nowhere.
     #[error(
         "no private key with the fingerprint {wanted} was found ({}): add the key with ssh-add, or set \
-         TRITON_KEY_MATERIAL to its path", looked.join("; ")
+         TRITON_KEY_MATERIAL to its path",
+        looked.join("; ")
     )]
     NotFound {
         /// The fingerprint in the configuration.

@@ -6,9 +6,6 @@ use zeroize::Zeroizing;
 
 use super::KeyError;
 
-/// Upper bound of a key file, as in the official client; the largest RSA key takes a tenth of it.
-pub(super) const MAX_KEY_FILE: u64 = 128 * 1024;
-
 /// One PEM block.
 pub(super) struct Pem<'a> {
     /// What it says after `BEGIN`: `OPENSSH PRIVATE KEY`, ...

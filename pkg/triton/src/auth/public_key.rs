@@ -37,36 +37,29 @@ pub enum KeyKind {
     Other(String),
 }
 
+/// What to do about a key that cannot sign.
+const REMEDY: &str = "add an Ed25519, ECDSA P-256 or RSA key to the account and use that";
+
 /// A key that cannot sign requests to CloudAPI (Triton reference 1.3).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnsupportedKey {
     /// The server takes no signature with SHA-384, which this curve goes with.
-    #[error(
-        "it is an ECDSA P-384 key, whose signatures (ecdsa-sha384) CloudAPI refuses: add an Ed25519, ECDSA P-256 \
-         or RSA key to the account and use that"
-    )]
+    #[error("it is an ECDSA P-384 key, whose signatures (ecdsa-sha384) CloudAPI refuses: {REMEDY}")]
     P384,
     /// DSA, obsolete and disabled nearly everywhere.
-    #[error(
-        "it is a DSA key, which is obsolete: add an Ed25519, ECDSA P-256 or RSA key to the account and use that"
-    )]
+    #[error("it is a DSA key, which is obsolete: {REMEDY}")]
     Dsa,
     /// A key that lives in a hardware token and signs more than it is asked to.
-    #[error(
-        "it is a security key ({0}), which cannot sign plain HTTP requests: add an Ed25519, ECDSA P-256 or RSA key \
-         to the account and use that"
-    )]
+    #[error("it is a security key ({0}), which cannot sign plain HTTP requests: {REMEDY}")]
     SecurityKey(String),
     /// A kind that is not known here.
-    #[error(
-        "it is of the unsupported type {0}: add an Ed25519, ECDSA P-256 or RSA key to the account and use that"
-    )]
+    #[error("it is of the unsupported type {0}: {REMEDY}")]
     Other(String),
 }
 
 /// A text that is no SSH public key.
 #[derive(Debug, thiserror::Error)]
-#[error("not an SSH public key: expected one line as in a .pub file, such as \"ssh-ed25519 AAAA… comment\"")]
+#[error("not an SSH public key: expected a line as in a .pub file, such as \"ssh-ed25519 AAAA… comment\"")]
 pub struct ParsePublicKeyError(#[source] Option<russh::keys::Error>);
 
 impl PublicKey {

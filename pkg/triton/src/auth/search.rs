@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::key::{self, PrivateKey};
-use super::pem::MAX_KEY_FILE;
-use super::{AuthError, Fingerprint, KeyError, PublicKey};
+use super::key_file::{self, MAX_KEY_FILE};
+use super::{AuthError, Fingerprint, KeyError, PrivateKey, PublicKey};
 
 /// Upper bound of a `.pub` file, as in the official client.
 const MAX_PUBLIC_FILE: u64 = 64 * 1024;
@@ -95,12 +94,12 @@ fn try_private(
     passphrase: Option<&SecretString>,
 ) -> Result<Tried, AuthError> {
     let Some(text) = is_small_file(path, MAX_KEY_FILE)
-        .then(|| key::read(path).ok())
+        .then(|| key_file::read(path).ok())
         .flatten()
     else {
         return Ok(Tried::Other);
     };
-    if let Some(public) = key::public_half(&text) {
+    if let Some(public) = key_file::public_half(&text) {
         if !wanted.matches(&public) {
             return Ok(Tried::Other);
         }

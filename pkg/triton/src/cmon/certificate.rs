@@ -65,8 +65,8 @@ pub struct ClientCertificate {
 pub enum CertificateError {
     /// CMON does not check signatures of this type of key.
     #[error(
-        "CMON takes no certificates that are signed with {algorithm}: add an RSA or ECDSA key to the account, and issue \
-         the certificate with that"
+        "CMON takes no certificates that are signed with {algorithm}: add an RSA or ECDSA key to the \
+         account, and issue the certificate with that"
     )]
     Algorithm {
         /// What the key signs with.

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -13,8 +15,8 @@ impl Home {
         let profiles = home.path().join(".triton/profiles.d");
         std::fs::create_dir_all(&profiles).expect("a directory");
         let dc1 = format!(
-            r#"{{"url": "https://dc1", "account": "acme", "keyId": "{FINGERPRINT}", "user": "bot", "insecure": true,
-                 "roles": ["reader"], "actAsAccount": "other"}}"#
+            r#"{{"url": "https://dc1", "account": "acme", "keyId": "{FINGERPRINT}", "user": "bot",
+                 "insecure": true, "roles": ["reader"], "actAsAccount": "other"}}"#
         );
         std::fs::write(profiles.join("dc1.json"), dc1).expect("a file");
         std::fs::write(profiles.join("bare.json"), "{}").expect("a file");

@@ -81,7 +81,8 @@ async fn check(workshop: &Workshop, key: &Key, signer: &Signer, algorithm: &str)
         "ASN1 OID: prime256v1",
         "X509v3 Basic Constraints: critical\n                CA:FALSE",
         "X509v3 Key Usage: critical\n                Digital Signature, Non Repudiation",
-        "X509v3 Extended Key Usage: critical\n                TLS Web Client Authentication, 1.3.6.1.4.1.38678.1.4.2",
+        "X509v3 Extended Key Usage: critical\n                \
+         TLS Web Client Authentication, 1.3.6.1.4.1.38678.1.4.2",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }

@@ -62,7 +62,7 @@ fn keys_that_cloudapi_would_refuse_are_refused_with_a_remedy() {
             check(
                 file,
                 None,
-                "use one of 2048 to 4096 bits, or add this one to ssh-agent",
+                "take one of 2048 to 4096 bits, or add this one to ssh-agent",
             );
         }
     }
@@ -367,5 +367,64 @@ fn check_numbers(shown: &str, text: &str) {
             !squeezed.contains(&hex) && !squeezed.contains(&list.join(",")),
             "{window:?} is shown"
         );
+    }
+}
+
+#[test]
+fn a_damaged_key_is_an_error_and_never_a_panic() {
+    if !tools::are_here() {
+        return;
+    }
+    let workshop = Workshop::new();
+    let rsa = workshop.new_key("rsa", &["rsa", "-b", "2048"]);
+    let p256 = workshop.new_key("p256", &["ecdsa", "-b", "256"]);
+    let p521 = workshop.new_key("p521", &["ecdsa", "-b", "521"]);
+    let ed25519 = workshop.new_key("ed25519", &["ed25519"]);
+    let pkcs1 = workshop.convert(&rsa, "pkcs1", "", &["-m", "PEM"]);
+    let sec1 = workshop.convert(&p256, "sec1", "", &["-m", "PEM"]);
+    let pkcs8 = workshop.openssl("pkcs8", &pkcs1, "rsa.pkcs8", &["-topk8", "-nocrypt"]);
+    for file in [
+        &rsa.file,
+        &p256.file,
+        &p521.file,
+        &ed25519.file,
+        &pkcs1,
+        &sec1,
+        &pkcs8,
+    ] {
+        let text = fs::read_to_string(file).expect("a key");
+        let (first, last) = (
+            text.lines().next().expect("a line"),
+            text.lines().last().expect("a line"),
+        );
+        let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+        let body = STANDARD.decode(body).expect("base64");
+        let step = (body.len() / 150).max(1);
+        for at in (0..body.len()).step_by(step) {
+            for change in [0x01, 0x80, 0xff] {
+                let mut damaged = body.clone();
+                damaged[at] ^= change;
+                let pem = format!("{first}\n{}\n{last}\n", STANDARD.encode(&damaged));
+                if let Ok(key) = PrivateKey::from_pem(&pem, None) {
+                    // The comment, padding, or a number that is not used was hit; or one that spoils
+                    // signatures, which is noticed before they are given out.
+                    if let Ok(signature) = key.sign(b"text") {
+                        let verified = triton::auth::signature::verify(key.public_key(), b"text", &signature);
+                        assert_eq!(
+                            verified,
+                            Ok(()),
+                            "{}: byte {at} changed by {change}",
+                            file.display()
+                        );
+                    }
+                }
+            }
+            let cut = format!("{first}\n{}\n{last}\n", STANDARD.encode(&body[..at]));
+            assert!(
+                PrivateKey::from_pem(&cut, None).is_err(),
+                "{}: cut at {at}",
+                file.display()
+            );
+        }
     }
 }
