@@ -5,6 +5,7 @@ pub mod budget;
 pub mod changefeed;
 pub mod client;
 pub mod cmon;
+pub mod config;
 pub mod error;
 pub mod grammar;
 pub mod id;

@@ -1,6 +1,7 @@
 //! CMON, the container monitor: metrics of every running instance, measured from its compute node
 //! (reference 4).
 
+pub mod certificate;
 mod client;
 mod exposition;
 

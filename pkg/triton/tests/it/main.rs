@@ -17,4 +17,5 @@ mod openapi;
 mod reflector;
 mod server;
 mod shared_data;
+mod signing;
 mod transport;
