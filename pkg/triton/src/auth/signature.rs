@@ -109,12 +109,20 @@ impl FromStr for Algorithm {
 }
 
 /// The bytes of a signature, in the encoding of their algorithm (Triton reference 1.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` does not show them: for some minutes, whoever has them can repeat the request.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
     /// How they were made.
     pub algorithm: Algorithm,
     /// RSA: as long as the modulus. ECDSA and DSA: DER. Ed25519: 64 bytes.
     pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({}, {} bytes)", self.algorithm, self.bytes.len())
+    }
 }
 
 /// A signed header that the request does not have.

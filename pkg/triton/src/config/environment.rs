@@ -20,6 +20,22 @@ pub(super) mod names {
     pub(crate) const HOME: &[&str] = &["HOME"];
     pub(crate) const CONFIG_DIRECTORY: &[&str] = &["TRITONTEST_CLI_CONFIG_DIR"];
     pub(crate) const XDG_CONFIG_HOME: &[&str] = &["XDG_CONFIG_HOME"];
+    pub(crate) const ALL: &[&[&str]] = &[
+        URL,
+        ACCOUNT,
+        USER,
+        KEY_ID,
+        KEY_MATERIAL,
+        KEY_PASSPHRASE,
+        ROLES,
+        ACT_AS,
+        CA_FILE,
+        PROFILE,
+        AGENT,
+        HOME,
+        CONFIG_DIRECTORY,
+        XDG_CONFIG_HOME,
+    ];
     /// Whether certificates go unchecked, with whether any value but the empty one means yes (which is
     /// how the tools that introduced those names read them) or only a boolean does.
     pub(crate) const TLS_INSECURE: &[(&str, super::Switch)] = &[
@@ -50,31 +66,9 @@ impl Environment {
     /// The variables of this process that settings are read from. Those that are not Unicode are left out.
     #[must_use]
     pub fn from_process() -> Self {
-        use names::{
-            ACCOUNT, ACT_AS, AGENT, CA_FILE, CONFIG_DIRECTORY, HOME, KEY_ID, KEY_MATERIAL, KEY_PASSPHRASE,
-            PROFILE, ROLES, TLS_INSECURE, URL, USER, XDG_CONFIG_HOME,
-        };
-        let known = [
-            URL,
-            ACCOUNT,
-            USER,
-            KEY_ID,
-            KEY_MATERIAL,
-            KEY_PASSPHRASE,
-            ROLES,
-            ACT_AS,
-            CA_FILE,
-            PROFILE,
-            AGENT,
-            HOME,
-            CONFIG_DIRECTORY,
-            XDG_CONFIG_HOME,
-        ];
+        let switches = names::TLS_INSECURE.iter().map(|(name, _)| *name);
+        let known = names::ALL.iter().copied().flatten().copied().chain(switches);
         known
-            .into_iter()
-            .flatten()
-            .copied()
-            .chain(TLS_INSECURE.iter().map(|(name, _)| *name))
             .filter_map(|name| Some((name, std::env::var(name).ok()?)))
             .collect()
     }
@@ -122,6 +116,14 @@ mod tests {
         assert_eq!(environment.first(names::URL), Some(("SDC_URL", "b")));
         assert_eq!(environment.value(names::USER), Some("c"));
         assert_eq!(environment.value(names::ACCOUNT), None);
+    }
+
+    #[test]
+    fn of_the_process_only_what_is_read_is_taken() {
+        let environment = Environment::from_process();
+        assert_eq!(environment.get("PATH"), None);
+        let home = std::env::var("HOME").ok().filter(|home| !home.is_empty());
+        assert_eq!(environment.get("HOME"), home.as_deref());
     }
 
     #[test]

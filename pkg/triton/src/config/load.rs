@@ -68,10 +68,9 @@ fn from_environment(environment: &Environment) -> Result<Config, ConfigError> {
             "TRITON_KEY_ID (or TRITON_KEY_MATERIAL)",
         ]),
     };
-    let own = |value: Option<&str>| value.map(str::to_owned);
     let mut config = assemble(environment, basics, missing)?;
-    config.user = own(environment.value(names::USER));
-    config.act_as = own(environment.value(names::ACT_AS));
+    config.user = environment.value(names::USER).map(str::to_owned);
+    config.act_as = environment.value(names::ACT_AS).map(str::to_owned);
     config.tls.insecure = insecure(environment)?;
     check_logins(config, || "TRITON_ACCOUNT, TRITON_USER or TRITON_ACT_AS".to_owned())
 }

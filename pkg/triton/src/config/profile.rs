@@ -43,6 +43,10 @@ pub(super) fn directory(environment: &Environment) -> Option<PathBuf> {
 /// The profile that `triton profile set` made the current one, if any.
 pub(super) fn current(directory: &Path) -> Result<Option<String>, ConfigError> {
     let path = directory.join("config.json");
+    // A home directory that may not be entered, as in many containers, has no current profile.
+    if !path.exists() {
+        return Ok(None);
+    }
     let Some(object) = read_object(&path)? else {
         return Ok(None);
     };

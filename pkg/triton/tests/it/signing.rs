@@ -5,4 +5,5 @@ mod certificate;
 mod files;
 mod refused;
 mod search;
+mod secrets;
 mod tools;
