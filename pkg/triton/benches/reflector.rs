@@ -45,7 +45,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let before = memory("VmRSS");
     let store = runtime.block_on(async {
-        let client = Client::builder(url.trim(), "acme", Arc::new(TestSignature)).build().unwrap();
+        let client = Client::builder(url.parse().unwrap(), "acme", Arc::new(TestSignature)).build().unwrap();
         let reflector = Reflector::new(client.clone(), Settings::default());
         let store = reflector.store();
         tokio::spawn(reflector.run());

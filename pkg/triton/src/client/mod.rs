@@ -53,7 +53,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -65,10 +64,11 @@ pub(crate) use self::connect::{Connector, Network};
 pub use self::found::Found;
 pub use self::instances::{Accepted, Deletion};
 pub use self::nics::AddedNic;
-pub use self::tls::{ClientIdentity, Tls, TlsError};
+pub use self::tls::{ClientIdentity, TlsError, TlsSettings};
 pub(crate) use self::transport::Reply;
 use crate::auth::Authenticate;
 use crate::budget::{Budget, Limits, Priority};
+use crate::config::{Config, ConfigError, Endpoint};
 use crate::error::Kind;
 
 /// The time that a call may take unless told otherwise.
@@ -122,32 +122,13 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// Why a client cannot be built.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// The URL is not usable.
-    #[error(
-        "the CloudAPI URL {url:?} is not usable: {reason}; give one like https://cloudapi.dc1.example.com"
-    )]
-    Url {
-        /// The URL as given.
-        url: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// The TLS settings are not usable.
-    #[error("the TLS settings for CloudAPI are not usable")]
-    Tls(#[source] TlsError),
-}
-
 /// Settings of a [`Client`].
 pub struct ClientBuilder {
-    url: String,
+    endpoint: Endpoint,
     account: String,
     roles: Vec<String>,
     authenticator: Arc<dyn Authenticate>,
-    tls: Tls,
+    tls: TlsSettings,
     budget: Option<Budget>,
     deadline: Duration,
     connect: Option<Arc<dyn Connect>>,
@@ -157,7 +138,7 @@ pub struct ClientBuilder {
 impl std::fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("url", &self.url)
+            .field("endpoint", &self.endpoint)
             .field("account", &self.account)
             .finish_non_exhaustive()
     }
@@ -173,7 +154,7 @@ impl ClientBuilder {
 
     /// Sets the TLS settings; the default trusts the system's roots.
     #[must_use]
-    pub fn tls(mut self, tls: Tls) -> Self {
+    pub fn tls(mut self, tls: TlsSettings) -> Self {
         self.tls = tls;
         self
     }
@@ -209,12 +190,11 @@ impl ClientBuilder {
     /// Builds the client; sends nothing.
     ///
     /// # Errors
-    /// [`BuildError`] when the URL or the TLS settings are not usable.
-    pub fn build(self) -> Result<Client, BuildError> {
-        let (origin, prefix) = origin(&self.url)?;
+    /// [`TlsError`] when the TLS settings are not usable.
+    pub fn build(self) -> Result<Client, TlsError> {
         let connect = match self.connect {
             Some(connect) => connect,
-            None => Arc::new(Network::new(self.tls.client_config().map_err(BuildError::Tls)?)),
+            None => Arc::new(Network::new(self.tls.client_config()?)),
         };
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -223,8 +203,8 @@ impl ClientBuilder {
             .build(Connector(connect));
         let shared = Shared {
             http,
-            origin,
-            account_path: format!("{prefix}/{}", call::account_segment(&self.account)),
+            origin: format!("{}://{}", self.endpoint.scheme(), self.endpoint.authority()),
+            account_path: format!("{}/{}", self.endpoint.base_path(), call::account_segment(&self.account)),
             roles: self.roles.join(","),
             authenticator: self.authenticator,
             budget: self.budget.unwrap_or_else(|| Budget::new(Limits::default())),
@@ -235,19 +215,34 @@ impl ClientBuilder {
 }
 
 impl Client {
-    /// Starts a client for `account` at the CloudAPI of `url`. `account` is the login in the path of every
-    /// request: the account itself, or the one that is acted for.
+    /// Starts a client with everything that a configuration says: looks for the key and reads the CA.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the key is not found or cannot be used, or the CA cannot be read.
+    pub async fn configured(config: &Config) -> Result<ClientBuilder, ConfigError> {
+        let authenticator = Arc::new(config.authenticator().await?);
+        let tls = TlsSettings {
+            insecure: config.tls.insecure,
+            ca: config.tls.ca_certificates()?,
+            client_identity: None,
+        };
+        let builder = Self::builder(config.url.clone(), config.account_path(), authenticator);
+        Ok(builder.roles(&config.roles).tls(tls))
+    }
+
+    /// Starts a client for `account` at a CloudAPI. `account` is the login in the path of every request: the
+    /// account itself, or the one that is acted for.
     pub fn builder(
-        url: impl Into<String>,
+        endpoint: Endpoint,
         account: impl Into<String>,
         authenticator: Arc<dyn Authenticate>,
     ) -> ClientBuilder {
         ClientBuilder {
-            url: url.into(),
+            endpoint,
             account: account.into(),
             roles: Vec::new(),
             authenticator,
-            tls: Tls::default(),
+            tls: TlsSettings::default(),
             budget: None,
             deadline: DEFAULT_DEADLINE,
             connect: None,
@@ -270,64 +265,5 @@ impl Client {
     /// The request budget, for metrics.
     pub fn budget(&self) -> &Budget {
         &self.shared.budget
-    }
-}
-
-/// Splits the URL into `scheme://authority` and a path prefix without its last slash.
-fn origin(url: &str) -> Result<(String, String), BuildError> {
-    let refuse = |reason| BuildError::Url { url: without_user_info(url), reason };
-    let uri: Uri = url.trim().parse().map_err(|_| refuse("it is not a URL"))?;
-    let scheme = match uri.scheme_str() {
-        Some(scheme @ ("http" | "https")) => scheme,
-        Some(_) => return Err(refuse("its scheme is neither https nor http")),
-        None => return Err(refuse("it has no scheme")),
-    };
-    let authority = uri.authority().filter(|authority| !authority.host().is_empty());
-    let authority = authority.ok_or_else(|| refuse("it has no host"))?;
-    if authority.as_str().contains('@') {
-        return Err(refuse("it has a user in it; requests are signed with a key"));
-    }
-    if uri.query().is_some() {
-        return Err(refuse("it has a query"));
-    }
-    Ok((format!("{scheme}://{authority}"), uri.path().trim_end_matches('/').to_owned()))
-}
-
-/// What may be shown of a URL that should not have had a password in it.
-fn without_user_info(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}…{}", &url[..scheme + 3], &url[at..]),
-        _ => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_split_or_refused_with_the_reason() {
-        let good = [
-            ("https://cloudapi.dc1.example.com", "https://cloudapi.dc1.example.com", ""),
-            ("http://127.0.0.1:8080/", "http://127.0.0.1:8080", ""),
-            (" https://[::1]:443/sdc/ ", "https://[::1]:443", "/sdc"),
-        ];
-        for (url, expected_origin, expected_prefix) in good {
-            let (origin, prefix) = origin(url).unwrap();
-            assert_eq!((origin.as_str(), prefix.as_str()), (expected_origin, expected_prefix), "{url}");
-        }
-        let bad = [
-            ("cloudapi.example.com", "scheme"),
-            ("ftp://x", "scheme"),
-            ("https://", "URL"),
-            ("https://a?b=c", "query"),
-            ("https://user:hunter2@example.com", "user"),
-            ("", "URL"),
-        ];
-        for (url, reason) in bad {
-            let error = origin(url).unwrap_err().to_string();
-            assert!(error.contains(reason), "{url}: {error}");
-            assert!(!error.contains("hunter2"), "{error}");
-        }
     }
 }

@@ -10,13 +10,13 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 /// How the server proves who it is, and how we do.
 #[derive(Clone, Default)]
-pub struct Tls {
+pub struct TlsSettings {
     /// Accepts any certificate. Private clouds often run CloudAPI with a self-signed one (reference 1.11);
     /// naming its CA is better.
     pub insecure: bool,
-    /// PEM text of certificates to trust besides the system's.
-    pub ca_pem: Option<String>,
-    /// PEM text of a client certificate chain and its private key, as CMON asks for (reference 4.2).
+    /// Certificates to trust besides the system's.
+    pub ca: Vec<CertificateDer<'static>>,
+    /// A client certificate, as CMON asks for (reference 4.2).
     pub client_identity: Option<ClientIdentity>,
 }
 
@@ -29,11 +29,11 @@ pub struct ClientIdentity {
     pub key_pem: secrecy::SecretString,
 }
 
-impl std::fmt::Debug for Tls {
+impl std::fmt::Debug for TlsSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls")
+        f.debug_struct("TlsSettings")
             .field("insecure", &self.insecure)
-            .field("own_ca", &self.ca_pem.is_some())
+            .field("own_ca", &!self.ca.is_empty())
             .field("client_identity", &self.client_identity.is_some())
             .finish()
     }
@@ -49,10 +49,7 @@ impl std::fmt::Debug for ClientIdentity {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The CA text has no usable certificate.
-    #[error("the CA certificate is not a PEM certificate; give a file that has a BEGIN CERTIFICATE line")]
-    ReadCa(#[source] Option<rustls::pki_types::pem::Error>),
-    /// A certificate in the CA text is not one that can be trusted.
+    /// A certificate of the CA is not one that can be trusted.
     #[error("the CA certificate cannot be used as a trust anchor; give the certificate of the issuing CA")]
     TrustCa(#[source] rustls::Error),
     /// The client certificate or its key is not usable PEM.
@@ -63,7 +60,7 @@ pub enum TlsError {
     Assemble(#[source] rustls::Error),
 }
 
-impl Tls {
+impl TlsSettings {
     /// Builds the settings for rustls, with ring as the one crypto provider.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, TlsError> {
         let provider = Arc::new(ring::default_provider());
@@ -95,16 +92,8 @@ impl Tls {
         // A system without certificates can still use its own CA, and plain HTTP needs none.
         let system = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(system.certs);
-        if let Some(pem) = &self.ca_pem {
-            let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-                .collect::<Result<_, _>>()
-                .map_err(|error| TlsError::ReadCa(Some(error)))?;
-            if certificates.is_empty() {
-                return Err(TlsError::ReadCa(None));
-            }
-            for certificate in certificates {
-                roots.add(certificate).map_err(TlsError::TrustCa)?;
-            }
+        for certificate in &self.ca {
+            roots.add(certificate.clone()).map_err(TlsError::TrustCa)?;
         }
         Ok(roots)
     }

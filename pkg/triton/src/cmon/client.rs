@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Uri, header};
+use http::{Request, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -15,7 +15,8 @@ use serde_json::value::RawValue;
 
 use super::exposition::Metrics;
 use crate::budget::{Budget, Limits, Priority};
-use crate::client::{BuildError, Connect, Connector, Network, Tls};
+use crate::client::{Connect, Connector, Network, TlsError, TlsSettings};
+use crate::config::Endpoint;
 use crate::error::{BoxError, Error, Kind, Result};
 use crate::id::{AccountId, ComputeNodeId, ImageId, InstanceId};
 use crate::types;
@@ -53,15 +54,15 @@ impl std::fmt::Debug for CmonClient {
 
 /// Settings of a [`CmonClient`].
 pub struct CmonClientBuilder {
-    url: String,
-    tls: Tls,
+    endpoint: Endpoint,
+    tls: TlsSettings,
     connect: Option<Arc<dyn Connect>>,
 }
 
 impl std::fmt::Debug for CmonClientBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CmonClientBuilder")
-            .field("url", &self.url)
+            .field("endpoint", &self.endpoint)
             .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
@@ -125,17 +126,11 @@ impl CmonClientBuilder {
     /// Builds the client; sends nothing.
     ///
     /// # Errors
-    /// [`BuildError`] when the URL or the TLS settings are not usable.
-    pub fn build(self) -> Result<CmonClient, BuildError> {
-        let refuse = |reason| BuildError::Url { url: self.url.clone(), reason };
-        let uri: Uri = self.url.parse().map_err(|_| refuse("it is not a URL"))?;
-        let host = uri.host().ok_or_else(|| refuse("it has no host"))?;
-        if uri.scheme_str() != Some("https") {
-            return Err(refuse("CMON is reached by https only"));
-        }
+    /// [`TlsError`] when the TLS settings are not usable.
+    pub fn build(self) -> Result<CmonClient, TlsError> {
         let connect = match self.connect {
             Some(connect) => connect,
-            None => Arc::new(Network::new(self.tls.client_config().map_err(BuildError::Tls)?)),
+            None => Arc::new(Network::new(self.tls.client_config()?)),
         };
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -143,17 +138,17 @@ impl CmonClientBuilder {
         Ok(CmonClient {
             http,
             budget: Budget::new(LIMITS),
-            host: host.into(),
-            port: uri.port_u16().unwrap_or(DEFAULT_PORT),
+            host: self.endpoint.authority().host().into(),
+            port: self.endpoint.authority().port_u16().unwrap_or(DEFAULT_PORT),
         })
     }
 }
 
 impl CmonClient {
-    /// Starts a client of the CMON at `url`, which is what ListServices calls `cmon`. `tls` needs the account's
-    /// client identity.
-    pub fn builder(url: impl Into<String>, tls: Tls) -> CmonClientBuilder {
-        CmonClientBuilder { url: url.into(), tls, connect: None }
+    /// Starts a client of the CMON at `endpoint`, which is what ListServices calls `cmon`; it is reached by TLS
+    /// whatever the scheme. `tls` needs the account's client identity.
+    pub fn builder(endpoint: Endpoint, tls: TlsSettings) -> CmonClientBuilder {
+        CmonClientBuilder { endpoint, tls, connect: None }
     }
 
     /// The account's running instances, all of them or those in one of these groups.

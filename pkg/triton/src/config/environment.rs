@@ -68,9 +68,7 @@ impl Environment {
     pub fn from_process() -> Self {
         let switches = names::TLS_INSECURE.iter().map(|(name, _)| *name);
         let known = names::ALL.iter().copied().flatten().copied().chain(switches);
-        known
-            .filter_map(|name| Some((name, std::env::var(name).ok()?)))
-            .collect()
+        known.filter_map(|name| Some((name, std::env::var(name).ok()?))).collect()
     }
 
     /// The value of a variable, unless it is not set or set to nothing.

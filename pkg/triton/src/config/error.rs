@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use rustls_pki_types::pem;
 
 use super::EndpointError;
-use crate::auth::ParseFingerprintError;
 use crate::auth::signature::KeyIdError;
+use crate::auth::{AuthError, ParseFingerprintError};
 
 /// Settings that cannot be used, each with the place to correct.
 #[derive(Debug, thiserror::Error)]
@@ -150,4 +150,7 @@ pub enum ConfigError {
         #[source]
         source: Option<pem::Error>,
     },
+    /// The key that the settings name cannot be found or used.
+    #[error(transparent)]
+    Key(#[from] AuthError),
 }

@@ -154,7 +154,7 @@ impl Server {
     }
 
     pub fn client_builder(&self) -> ClientBuilder {
-        Client::builder("http://cloudapi.test", "acme", Arc::new(TestSignature))
+        Client::builder("http://cloudapi.test".parse().expect("a URL"), "acme", Arc::new(TestSignature))
             .connect(Arc::new(self.clone()))
     }
 

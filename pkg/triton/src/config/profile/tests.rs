@@ -107,10 +107,7 @@ fn the_current_profile_is_read_from_config_json() {
     assert_eq!(current(directory.path()).expect("no file is no profile"), None);
     let file = directory.path().join("a file");
     std::fs::write(&file, "").expect("a file");
-    assert_eq!(
-        current(&file.join(".triton")).expect("nor is what cannot be entered"),
-        None
-    );
+    assert_eq!(current(&file.join(".triton")).expect("nor is what cannot be entered"), None);
     check("{}", Ok(None));
     check(r#"{"profile": "dc1", "oldProfile": "dc2", "cacheDir": "cache", "other": 1}"#, Ok(Some("dc1")));
     check(r#"{"profile": ""}"#, Ok(None));

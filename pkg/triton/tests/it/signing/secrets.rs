@@ -29,10 +29,7 @@ async fn no_secret_is_in_any_debug_output_or_error() {
         let signer = Signer::Key(private.clone());
         let signature = SshSignature::new("acme", None, signer.clone()).expect("a signer");
         shown += &format!("{private:?} {private:#?} {signer:?} {signature:?}");
-        let header = signature
-            .authorization_now(&tools::HEAD)
-            .expect("in memory")
-            .expect("a header");
+        let header = signature.authorization_now(&tools::HEAD).expect("in memory").expect("a header");
         let header_text = header.to_str().expect("text").to_owned();
         shown += &format!("{header:?}");
 
@@ -61,13 +58,9 @@ async fn no_secret_is_in_any_debug_output_or_error() {
                 Err(error) => shown += &format!("{error:?} {error:#?} {}", tools::chain(&error)),
             }
             // The same text where a fingerprint, a URL, a profile or a path was asked for.
-            for name in [
-                "TRITON_KEY_ID",
-                "TRITON_URL",
-                "TRITON_ACCOUNT",
-                "TRITON_PROFILE",
-                "TRITON_TLS_INSECURE",
-            ] {
+            for name in
+                ["TRITON_KEY_ID", "TRITON_URL", "TRITON_ACCOUNT", "TRITON_PROFILE", "TRITON_TLS_INSECURE"]
+            {
                 let variables = [
                     ("TRITON_URL", "https://a"),
                     ("TRITON_ACCOUNT", "a"),
@@ -81,22 +74,12 @@ async fn no_secret_is_in_any_debug_output_or_error() {
             }
         }
 
-        assert!(
-            !shown.contains(PASSPHRASE) && !shown.contains("tr0ub4dor"),
-            "{shown}"
-        );
+        assert!(!shown.contains(PASSPHRASE) && !shown.contains("tr0ub4dor"), "{shown}");
         assert!(!shown.contains(&header_text), "{shown}");
-        for line in text
-            .lines()
-            .chain(encrypted_text.lines())
-            .filter(|line| !line.starts_with('-'))
-        {
+        for line in text.lines().chain(encrypted_text.lines()).filter(|line| !line.starts_with('-')) {
             for piece in line.as_bytes().chunks_exact(20) {
                 let piece = std::str::from_utf8(piece).expect("base64");
-                assert!(
-                    !shown.contains(piece),
-                    "{name}: {piece} of the key is shown: {shown}"
-                );
+                assert!(!shown.contains(piece), "{name}: {piece} of the key is shown: {shown}");
             }
         }
         check_numbers(&shown, &text);
@@ -107,20 +90,10 @@ async fn no_secret_is_in_any_debug_output_or_error() {
 fn check_numbers(shown: &str, text: &str) {
     let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
     let bytes = STANDARD.decode(body).expect("base64");
-    let squeezed: String = shown
-        .chars()
-        .filter(|it| !it.is_whitespace())
-        .collect::<String>()
-        .to_lowercase();
-    for window in bytes
-        .windows(8)
-        .filter(|window| window.iter().any(|byte| *byte != window[0]))
-    {
+    let squeezed: String = shown.chars().filter(|it| !it.is_whitespace()).collect::<String>().to_lowercase();
+    for window in bytes.windows(8).filter(|window| window.iter().any(|byte| *byte != window[0])) {
         let hex: String = window.iter().map(|byte| format!("{byte:02x}")).collect();
         let list: Vec<String> = window.iter().map(ToString::to_string).collect();
-        assert!(
-            !squeezed.contains(&hex) && !squeezed.contains(&list.join(",")),
-            "{window:?} is shown"
-        );
+        assert!(!squeezed.contains(&hex) && !squeezed.contains(&list.join(",")), "{window:?} is shown");
     }
 }
