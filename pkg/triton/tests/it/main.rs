@@ -11,6 +11,7 @@
 )]
 
 mod cloud;
+mod cmon;
 mod endpoints;
 mod fixtures;
 mod openapi;
