@@ -10,11 +10,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use triton::auth::PrivateKey;
 use triton::config::{Config, KeySource, Tls};
 use triton::id::InstanceId;
@@ -84,7 +85,7 @@ async fn show_reflector(client: Client) -> Result<()> {
     tokio::time::timeout(Duration::from_secs(30), store.synced()).await.context("no list came")?;
     println!("reflector   synced in {:.0?}", start.elapsed());
     let mut changes = store.subscribe();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(30);
     let mut gone = false;
     while !gone {
         let changed = tokio::time::timeout_at(deadline, changes.changed()).await.context("no change came")?;
