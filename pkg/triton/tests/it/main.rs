@@ -19,4 +19,5 @@ mod reflector;
 mod server;
 mod shared_data;
 mod signing;
+mod tls;
 mod transport;
