@@ -1,0 +1,12 @@
+//! Tests of the simulator from outside: its services as clients see them.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the way tests fail"
+)]
+
+mod cns;
