@@ -3,4 +3,7 @@
 //! CloudAPI, CNS, CMON and the guests of the instances in one process, so faithful that Triton's own clients
 //! cannot tell (reference 7).
 
+pub mod engine;
+pub mod fixtures;
 pub mod view;
+pub mod world;
