@@ -1,5 +1,6 @@
 //! Steering a simulator: what the admin API does, as calls for tests in the same process.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const SETTLE_POLL: Duration = Duration::from_millis(5);
 /// Steers a running simulator. Clones steer the same one.
 #[derive(Clone)]
 pub struct Control {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engine: Engine,
     pub(crate) faults: Arc<Faults>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) feed: Arc<Hub>,
@@ -25,6 +26,12 @@ pub struct Control {
     pub(crate) sound: Arc<world::Settings>,
     /// How much memory and disk each compute node has when nothing goes wrong, in MiB.
     pub(crate) nodes: Arc<Vec<(ComputeNodeId, u64, u64)>>,
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("faults", &self.faults.plan()).finish_non_exhaustive()
+    }
 }
 
 /// There is no such compute node.

@@ -173,10 +173,7 @@ async fn instances(State(control): State<Control>) -> Answer<Json<serde_json::Va
     })
 }
 
-async fn instance(
-    State(control): State<Control>,
-    id: Id<InstanceId>,
-) -> Answer<Json<serde_json::Value>> {
+async fn instance(State(control): State<Control>, id: Id<InstanceId>) -> Answer<Json<serde_json::Value>> {
     let Path(id) = id?;
     control.read(|world| {
         let machine = world.machine_by_id(id);

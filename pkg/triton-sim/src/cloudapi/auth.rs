@@ -50,14 +50,18 @@ pub(crate) fn read(
         return Err(ApiError::invalid_header("BasicAuth content is invalid."));
     };
     if !scheme.eq_ignore_ascii_case("signature") {
-        if scheme.eq_ignore_ascii_case("basic") && STANDARD.decode(rest).is_ok_and(|decoded| decoded.is_empty()) {
+        if scheme.eq_ignore_ascii_case("basic")
+            && STANDARD.decode(rest).is_ok_and(|decoded| decoded.is_empty())
+        {
             return Err(ApiError::invalid_header("Authorization header invalid"));
         }
         return check_date_of_unsigned(headers, now, skew).map(|()| None);
     }
     let authorization = Authorization::parse(value).map_err(|error| match error {
         // HMAC is a signature of the scheme, but not one with a public key (reference 1.3).
-        ParseAuthorizationError::Algorithm(unknown) if unknown.0.to_ascii_lowercase().starts_with("hmac-") => {
+        ParseAuthorizationError::Algorithm(unknown)
+            if unknown.0.to_ascii_lowercase().starts_with("hmac-") =>
+        {
             let name = unknown.0.to_ascii_uppercase();
             ApiError::invalid_credentials(format!("{name} is not a supported signing algorithm"))
         }
@@ -120,9 +124,9 @@ pub(crate) fn key_id(authorization: Option<&Authorization>, version: &Version) -
     let Some(authorization) = authorization else { return Err(ApiError::invalid_credentials(UNSIGNED)) };
     let text = authorization.key_id();
     let key_id = text.parse::<KeyId>().ok();
-    key_id.filter(|id| id.user().is_none() || *version >= SUB_USERS_SINCE).ok_or_else(|| {
-        ApiError::invalid_credentials(format!("Invalid KeyId {text} in authorization header"))
-    })
+    key_id
+        .filter(|id| id.user().is_none() || *version >= SUB_USERS_SINCE)
+        .ok_or_else(|| ApiError::invalid_credentials(format!("Invalid KeyId {text} in authorization header")))
 }
 
 /// The request as its signature covers it.
@@ -167,11 +171,15 @@ mod tests {
     const SKEW: Duration = Duration::from_secs(300);
 
     fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
-        list.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect()
+        list.iter()
+            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()))
+            .collect()
     }
 
     fn signature(algorithm: &str, names: &str) -> String {
-        format!(r#"Signature keyId="/acme/keys/aa",algorithm="{algorithm}",headers="{names}",signature="AAEC""#)
+        format!(
+            r#"Signature keyId="/acme/keys/aa",algorithm="{algorithm}",headers="{names}",signature="AAEC""#
+        )
     }
 
     #[track_caller]

@@ -48,7 +48,11 @@ mod tests {
             "2026-02-02T11:00:00+01:00",
             " Mon, 02 Feb 2026 10:00:00 GMT ",
         ] {
-            assert_eq!(parse(text).map(|time| time.to_string()).as_deref(), Some("2026-02-02T10:00:00Z"), "{text}");
+            assert_eq!(
+                parse(text).map(|time| time.to_string()).as_deref(),
+                Some("2026-02-02T10:00:00Z"),
+                "{text}"
+            );
         }
     }
 

@@ -105,7 +105,8 @@ impl ApiError {
         }
         let body = Body { code: &self.code, message: &self.message, errors: &self.errors };
         // Strings always serialise; the fallback keeps the promise that every error has an object.
-        serde_json::to_vec(&body).unwrap_or_else(|_| b"{\"code\":\"InternalError\",\"message\":\"\"}".to_vec())
+        serde_json::to_vec(&body)
+            .unwrap_or_else(|_| b"{\"code\":\"InternalError\",\"message\":\"\"}".to_vec())
     }
 }
 

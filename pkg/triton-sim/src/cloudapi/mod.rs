@@ -76,7 +76,7 @@ pub(crate) struct ApiSettings {
 
 /// What all requests share.
 pub(crate) struct CloudApi {
-    engine: Arc<Engine>,
+    engine: Engine,
     settings: ApiSettings,
     faults: Arc<Faults>,
     counters: Arc<Counters>,
@@ -87,7 +87,7 @@ pub(crate) struct CloudApi {
 
 impl CloudApi {
     pub(crate) fn new(
-        engine: Arc<Engine>,
+        engine: Engine,
         settings: ApiSettings,
         faults: Arc<Faults>,
         counters: Arc<Counters>,

@@ -178,14 +178,19 @@ mod tests {
         };
         check("", json!({}));
         check("&&a&b=&c=1=2", json!({"a": "", "b": "", "c": "1=2"}));
-        check("tag.a%2Fb=x+y%26z&n=%E2%82%AC&bad=%FF%", json!({"tag.a/b": "x y&z", "n": "€", "bad": "\u{fffd}%"}));
+        check(
+            "tag.a%2Fb=x+y%26z&n=%E2%82%AC&bad=%FF%",
+            json!({"tag.a/b": "x y&z", "n": "€", "bad": "\u{fffd}%"}),
+        );
         check("n=1&n=2&n=3", json!({"n": ["1", "2", "3"]}));
         check("n[]=1&m%5B%5D=2&m[]=3", json!({"n": ["1"], "m": ["2", "3"]}));
     }
 
     #[test]
     fn only_objects_and_nothing_are_bodies() {
-        for (body, ok) in [("{}", true), ("null", true), ("[]", false), ("1", false), ("{", false), ("\"", false)] {
+        for (body, ok) in
+            [("{}", true), ("null", true), ("[]", false), ("1", false), ("{", false), ("\"", false)]
+        {
             let read = Params::default().merge_json(body.as_bytes());
             assert_eq!(read.is_ok(), ok, "{body}");
             if let Err(error) = read {
@@ -196,7 +201,8 @@ mod tests {
 
     #[test]
     fn values_are_read_as_the_type_that_is_wanted() {
-        let params = of("q=true&n=12&e=", &json!({"b": false, "i": 5, "f": 1.5, "o": {}, "z": 0, "null": null}));
+        let params =
+            of("q=true&n=12&e=", &json!({"b": false, "i": 5, "f": 1.5, "o": {}, "z": 0, "null": null}));
         let flags: Vec<_> = ["q", "b", "n", "o", "-"].map(|name| params.flag(name)).into();
         assert_eq!(flags, [Some(true), Some(false), None, None, None]);
         let numbers: Vec<_> = ["n", "i", "f", "e", "-"].map(|name| params.integer(name)).into();

@@ -192,7 +192,7 @@ async fn answer(api: &Arc<CloudApi>, exchange: Exchange<'_>) -> Answer {
         version,
         account: access.account,
         login: access.login,
-        caller: access::caller(&signer, caller_address(&parts.headers, peer.ip())),
+        caller: access::caller(&signer, Some(caller_address(&parts.headers, peer.ip()))),
         headers: &parts.headers,
         path,
         roles: access.roles,

@@ -27,12 +27,9 @@ pub(crate) fn raw_target(parts: &Parts) -> &str {
 }
 
 /// The address that a request came from, for the audit.
-pub(crate) fn caller_address(headers: &HeaderMap, peer: IpAddr) -> String {
-    header_text(headers, "x-forwarded-for")
-        .and_then(|list| list.rsplit(',').next())
-        .map(str::trim)
-        .filter(|address| address.parse::<IpAddr>().is_ok())
-        .map_or_else(|| peer.to_string(), str::to_owned)
+pub(crate) fn caller_address(headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+    let forwarded = header_text(headers, "x-forwarded-for").and_then(|list| list.rsplit(',').next());
+    forwarded.and_then(|address| address.trim().parse().ok()).unwrap_or(peer)
 }
 
 /// Whether the client takes JSON: `Accept` is missing, or one of its ranges admits it.
@@ -42,9 +39,13 @@ pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), ApiError> {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default();
         let refused = parts.any(|part| {
-            part.strip_prefix("q=").is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight == 0.0))
+            part.strip_prefix("q=")
+                .is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight == 0.0))
         });
-        !refused && ["*/*", "*", "application/*", "application/json"].iter().any(|it| it.eq_ignore_ascii_case(kind))
+        !refused
+            && ["*/*", "*", "application/*", "application/json"]
+                .iter()
+                .any(|it| it.eq_ignore_ascii_case(kind))
     };
     if accept.trim().is_empty() || accept.split(',').any(admits) {
         return Ok(());
@@ -127,7 +128,9 @@ mod tests {
     use super::*;
 
     fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
-        list.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect()
+        list.iter()
+            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()))
+            .collect()
     }
 
     #[test]
@@ -181,7 +184,10 @@ mod tests {
             let list = announced.map(|length| ("content-length", length.to_string()));
             let list: Vec<_> = list.iter().map(|(name, value)| (*name, value.as_str())).collect();
             let body = Full::new(Bytes::from(vec![b' '; length]));
-            read_body(&headers(&list), body).await.map(|body| body.len()).map_err(|error| error.status.as_u16())
+            read_body(&headers(&list), body)
+                .await
+                .map(|body| body.len())
+                .map_err(|error| error.status.as_u16())
         };
         assert_eq!(read(MAX_BODY, None).await, Ok(MAX_BODY));
         assert_eq!(read(MAX_BODY + 1, None).await, Err(413));
@@ -194,8 +200,9 @@ mod tests {
         for (forwarded, expected) in
             [("10.0.0.1, 10.0.0.2", "10.0.0.2"), ("", "127.0.0.1"), ("nonsense", "127.0.0.1")]
         {
-            assert_eq!(caller_address(&headers(&[("x-forwarded-for", forwarded)]), peer), expected);
+            let found = caller_address(&headers(&[("x-forwarded-for", forwarded)]), peer);
+            assert_eq!(found.to_string(), expected);
         }
-        assert_eq!(caller_address(&HeaderMap::new(), peer), "127.0.0.1");
+        assert_eq!(caller_address(&HeaderMap::new(), peer), peer);
     }
 }

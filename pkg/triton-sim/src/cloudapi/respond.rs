@@ -128,7 +128,12 @@ pub(crate) fn http_date(time: Timestamp) -> String {
 
 /// The response: the answer with all headers, its body in one piece and with its length. There is no
 /// `Content-MD5`, which the official client checks wrongly (reference 7.1).
-pub(crate) fn finish(reply: Reply, envelope: Envelope<'_>, head_only: bool, torn: bool) -> Response<ReplyBody> {
+pub(crate) fn finish(
+    reply: Reply,
+    envelope: Envelope<'_>,
+    head_only: bool,
+    torn: bool,
+) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::default());
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
@@ -290,14 +295,20 @@ mod tests {
     #[tokio::test]
     async fn head_has_the_headers_of_get_and_no_body() {
         let response = finished(Reply::counted(&[1, 2, 3]), true, false);
-        assert_eq!((header(&response, "x-resource-count"), header(&response, "content-length")), (Some("3"), Some("7")));
+        assert_eq!(
+            (header(&response, "x-resource-count"), header(&response, "content-length")),
+            (Some("3"), Some("7"))
+        );
         assert!(response.into_body().collect().await.expect("a body").to_bytes().is_empty());
     }
 
     #[test]
     fn empty_answers_have_no_type_and_no_body() {
         let response = finished(Reply::accepted(), false, false);
-        assert_eq!((header(&response, "content-length"), header(&response, "content-type")), (Some("0"), None));
+        assert_eq!(
+            (header(&response, "content-length"), header(&response, "content-type")),
+            (Some("0"), None)
+        );
         assert_eq!(header(&finished(Reply::deleted(), false, false), "content-length"), None);
     }
 

@@ -47,9 +47,9 @@ enum Since {
 impl Since {
     fn serves(self, version: &Version) -> bool {
         match self {
-            Self::First => true,
-            Self::V7_2 => *version >= Version::new(7, 2, 0),
-            Self::V7_3 => *version >= Version::new(7, 3, 0),
+            Self::First => *version != VNC,
+            Self::V7_2 => *version != VNC && *version >= Version::new(7, 2, 0),
+            Self::V7_3 => *version != VNC && *version >= Version::new(7, 3, 0),
             Self::Vnc => *version == VNC,
         }
     }
@@ -266,12 +266,8 @@ pub(crate) struct Route {
 impl Route {
     /// The versions of the API that have this route.
     pub(crate) fn versions(&self) -> impl Iterator<Item = &'static Version> {
-        static ALL: [Version; 7] = {
-            let [a, b, c, d, e, f] = SERVED;
-            [a, VNC, b, c, d, e, f]
-        };
         let since = self.since;
-        ALL.iter().filter(move |version| since.serves(version) && (since == Since::Vnc || **version != VNC))
+        SERVED.iter().chain([&VNC]).filter(move |version| since.serves(version))
     }
 
     fn matches<'p>(&self, segments: &'p [String]) -> Option<Vec<(&'static str, &'p str)>> {
@@ -386,7 +382,9 @@ mod tests {
     fn without_the_feature_volumes_have_no_routes() {
         let segments = path_segments("/my/volumes").expect("a path");
         assert!(matches!(find(&Method::GET, &segments, true), Found::Route(..)));
-        assert!(matches!(find(&Method::GET, &segments, false), Found::WrongMethod(allowed) if allowed == "PUT"));
+        assert!(
+            matches!(find(&Method::GET, &segments, false), Found::WrongMethod(allowed) if allowed == "PUT")
+        );
     }
 
     #[test]

@@ -102,7 +102,8 @@ async fn connection<H: Handler>(
         None => requests(stream, peer, handler, stop).await,
         Some(acceptor) => {
             let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
-            let stream = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await.map_err(timed_out)??;
+            let stream =
+                tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await.map_err(timed_out)??;
             requests(stream, peer, handler, stop).await
         }
     }

@@ -95,7 +95,8 @@ mod tests {
         assert!(acceptor(&Tls::SelfSigned, address).is_ok());
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let directory = tempfile::tempdir().expect("a directory");
-        let [certificate, key, empty] = ["cert.pem", "key.pem", "empty"].map(|name| directory.path().join(name));
+        let [certificate, key, empty] =
+            ["cert.pem", "key.pem", "empty"].map(|name| directory.path().join(name));
         std::fs::write(&certificate, made.cert.pem()).expect("written");
         std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
         std::fs::write(&empty, "").expect("written");

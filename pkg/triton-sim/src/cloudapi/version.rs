@@ -3,7 +3,7 @@
 use semver::{Version, VersionReq};
 
 /// The versions of the API that are served, newest first.
-pub(crate) const SERVED: [Version; 6] = [
+pub(crate) static SERVED: [Version; 6] = [
     Version::new(9, 0, 0),
     Version::new(8, 0, 0),
     Version::new(7, 3, 0),
@@ -13,13 +13,16 @@ pub(crate) const SERVED: [Version; 6] = [
 ];
 
 /// The only version that the VNC route is registered as.
-pub(crate) const VNC: Version = Version::new(8, 4, 0);
+pub(crate) static VNC: Version = Version::new(8, 4, 0);
 
 /// The newest of `served` that `range` admits; `None` when it admits none or is no range.
 ///
 /// `range` is what npm's `semver` reads: alternatives between `||`, each a set of comparators between blanks
 /// that must all hold, or two versions around ` - `. The empty range admits everything.
-pub(crate) fn negotiate<'v>(range: &str, served: impl IntoIterator<Item = &'v Version>) -> Option<&'v Version> {
+pub(crate) fn negotiate<'v>(
+    range: &str,
+    served: impl IntoIterator<Item = &'v Version>,
+) -> Option<&'v Version> {
     let alternatives: Vec<VersionReq> = range.split("||").filter_map(comparator_set).collect();
     served.into_iter().filter(|version| alternatives.iter().any(|set| set.matches(version))).max()
 }
@@ -124,7 +127,9 @@ mod tests {
 
     #[test]
     fn a_range_without_a_served_version_gets_none() {
-        for range in ["~6.5", "10", ">9", "8.0.1", "<7", ">", "~", "a", ">=7 <=", "> >7", "9.0.0-pre", "é", "|"] {
+        for range in
+            ["~6.5", "10", ">9", "8.0.1", "<7", ">", "~", "a", ">=7 <=", "> >7", "9.0.0-pre", "é", "|"]
+        {
             check(range, None);
         }
     }

@@ -69,7 +69,8 @@ fn generator(numbers: &[u64]) -> Rng {
 /// Decides about the request number `n` of `operation`.
 pub(crate) fn request(seed: u64, operation: Operation, n: u64, faults: &RequestFaults) -> Decision {
     // The name and not the position, which changes when operations are added.
-    let name = operation.name().bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let name =
+        operation.name().bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     let mut rng = generator(&[seed, name, n]);
     let rate = |rate: Option<Rate>| rate.unwrap_or_default().get();
     let jitter = u64::from(faults.jitter_ms.unwrap_or(0));
@@ -152,15 +153,20 @@ mod tests {
 
     #[test]
     fn the_same_seed_decides_the_same_and_another_one_does_not() {
-        let faults =
-            RequestFaults { error_rate: rate(0.3), torn_rate: rate(0.3), jitter_ms: Some(9), ..Default::default() };
+        let faults = RequestFaults {
+            error_rate: rate(0.3),
+            torn_rate: rate(0.3),
+            jitter_ms: Some(9),
+            ..Default::default()
+        };
         let run = |seed, operation| -> Vec<Decision> {
             (0..200).map(|n| request(seed, operation, n, &faults)).collect()
         };
         assert_eq!(run(1, Operation::GetMachine), run(1, Operation::GetMachine));
         assert_ne!(run(1, Operation::GetMachine), run(2, Operation::GetMachine));
         assert_ne!(run(1, Operation::GetMachine), run(1, Operation::GetAccount));
-        let outcomes = |seed| run(seed, Operation::GetMachine).iter().map(|it| it.outcome).collect::<Vec<_>>();
+        let outcomes =
+            |seed| run(seed, Operation::GetMachine).iter().map(|it| it.outcome).collect::<Vec<_>>();
         assert_ne!(outcomes(1), outcomes(2));
     }
 

@@ -120,9 +120,13 @@ mod tests {
     #[test]
     fn flags_are_put_over_the_file() {
         let text = "seed = 7\n[requests.all]\nlatency_ms = 50\nerror_rate = 0.1\n[feed]\nlose_rate = 0.5\n";
-        let flags = ["requests.GetMachine.error_rate=0.25", "requests.all.latency_ms = 60", "maintenance=true"];
+        let flags =
+            ["requests.GetMachine.error_rate=0.25", "requests.all.latency_ms = 60", "maintenance=true"];
         let plan = parse(text, &flags).expect("a plan");
-        assert_eq!((plan.seed, plan.maintenance, plan.feed.lose_rate), (Some(7), true, Rate::new(0.5).unwrap()));
+        assert_eq!(
+            (plan.seed, plan.maintenance, plan.feed.lose_rate),
+            (Some(7), true, Rate::new(0.5).unwrap())
+        );
         let get = plan.of(Operation::GetMachine);
         assert_eq!((get.latency_ms, get.error_rate), (Some(60), Some(Rate::new(0.25).unwrap())));
         let list = plan.of(Operation::ListMachines);

@@ -77,7 +77,9 @@ impl<'de> Deserialize<'de> for Target {
         }
         let found = Operation::ALL.iter().find(|operation| operation.name() == name);
         found.copied().map(Self::Operation).ok_or_else(|| {
-            de::Error::custom(format!("unknown operation {name:?}: give \"all\" or a name such as \"GetMachine\""))
+            de::Error::custom(format!(
+                "unknown operation {name:?}: give \"all\" or a name such as \"GetMachine\""
+            ))
         })
     }
 }

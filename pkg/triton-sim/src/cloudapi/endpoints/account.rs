@@ -18,8 +18,7 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
 }
 
 pub(super) fn update(call: &Call<'_>) -> Answer {
-    let account =
-        call.write(|world, now| world.update_account(now, call.account, call.params.as_map()))?;
+    let account = call.write(|world, now| world.update_account(now, call.account, call.params.as_map()))?;
     Ok(Reply::ok(&view::Account::of(&account)))
 }
 
@@ -44,9 +43,9 @@ pub(super) fn config(call: &Call<'_>) -> Answer {
 
 pub(super) fn update_config(call: &Call<'_>) -> Answer {
     let text = call.params.required("default_network")?;
-    let network: NetworkId = text.parse().map_err(|_| {
-        ApiError::invalid_argument("property \"default_network\": must be a UUID")
-    })?;
+    let network: NetworkId = text
+        .parse()
+        .map_err(|_| ApiError::invalid_argument("property \"default_network\": must be a UUID"))?;
     call.write(|world, _| world.set_default_network(call.account, network))?;
     config(call)
 }

@@ -64,7 +64,8 @@ pub(super) fn update(call: &Call<'_>) -> Answer {
             Ok(Reply::ok(&view(call, &image)))
         }
         Some("export") => {
-            let (image_path, manifest_path) = call.read(|world| world.export_image(call.account, id, params))?;
+            let (image_path, manifest_path) =
+                call.read(|world| world.export_image(call.account, id, params))?;
             let manta_url = call.api.settings.url.clone();
             Ok(Reply::ok(&Exported { manta_url, image_path, manifest_path }))
         }

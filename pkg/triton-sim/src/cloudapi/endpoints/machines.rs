@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use triton::id::InstanceId;
-
 use crate::cloudapi::call::Call;
 use crate::cloudapi::error::ApiError;
 use crate::cloudapi::pipeline::ROLE_TAG;
@@ -98,9 +96,7 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
 
 pub(super) fn update(call: &Call<'_>) -> Answer {
     let id = call.machine()?;
-    call.write(|world, now| {
-        world.update_machine(now, call.account, id, call.params.as_map(), &call.caller)
-    })?;
+    call.write(|world, now| world.update_machine(now, call.account, id, call.params.as_map(), &call.caller))?;
     Ok(Reply::accepted())
 }
 
@@ -120,12 +116,6 @@ pub(super) fn audit(call: &Call<'_>) -> Answer {
 }
 
 /// The instances of a firewall rule.
-pub(super) fn of_firewall_rule(call: &Call<'_>) -> Answer {
-    let rule = call.id("id")?;
-    let machines = call.read(|world| {
-        let ids: Vec<InstanceId> = world.firewall_rule_machines(call.account, rule)?;
-        let machines = ids.iter().filter_map(|id| world.machine_by_id(*id).cloned());
-        Ok::<Vec<_>, ApiError>(machines.collect())
-    })?;
-    Ok(Reply::counted(&render(&machines, false)))
+pub(super) fn of_firewall_rule(_: &Call<'_>) -> Answer {
+    Err(ApiError::internal("stub"))
 }

@@ -24,9 +24,8 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
 
 pub(super) fn add(call: &Call<'_>) -> Answer {
     let id = call.machine()?;
-    let (job, metadata) = call.write(|world, now| {
-        world.add_metadata(now, call.account, id, call.params.as_map(), &call.caller)
-    })?;
+    let (job, metadata) = call
+        .write(|world, now| world.add_metadata(now, call.account, id, call.params.as_map(), &call.caller))?;
     Ok(Reply::ok(&metadata).job(job))
 }
 

@@ -10,7 +10,8 @@ use crate::world::networks::NetworkRef;
 
 /// A network with the suffixes of its names, when CNS is on for the account. Pools have those of no network.
 fn render<'a>(call: &Call<'_>, cns: bool, network: NetworkRef<'a>) -> view::Network<'a> {
-    let names = network.network().filter(|_| cns).and_then(|network| call.api.names.as_ref().map(|it| (it, network)));
+    let names =
+        network.network().filter(|_| cns).and_then(|network| call.api.names.as_ref().map(|it| (it, network)));
     let suffixes = names.map(|(names, network)| names.suffixes(network.id, call.account, &call.login));
     view::Network::of(network).with_suffixes(suffixes)
 }

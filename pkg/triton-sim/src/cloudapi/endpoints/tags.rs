@@ -10,17 +10,15 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
 
 pub(super) fn add(call: &Call<'_>) -> Answer {
     let id = call.machine()?;
-    let (job, tags) = call.write(|world, now| {
-        world.add_tags(now, call.account, id, call.params.as_map(), &call.caller)
-    })?;
+    let (job, tags) =
+        call.write(|world, now| world.add_tags(now, call.account, id, call.params.as_map(), &call.caller))?;
     Ok(Reply::ok(&tags).job(job))
 }
 
 pub(super) fn replace(call: &Call<'_>) -> Answer {
     let id = call.machine()?;
-    let (job, tags) = call.write(|world, now| {
-        world.replace_tags(now, call.account, id, call.params.as_map(), &call.caller)
-    })?;
+    let (job, tags) = call
+        .write(|world, now| world.replace_tags(now, call.account, id, call.params.as_map(), &call.caller))?;
     Ok(Reply::ok(&tags).job(job))
 }
 

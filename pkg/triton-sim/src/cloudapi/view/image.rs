@@ -116,10 +116,8 @@ impl<'a> Image<'a> {
             eula: image.eula.as_deref(),
             acl: Some(acl).filter(|acl: &Vec<_>| image.owner == account && !acl.is_empty()),
             origin: image.origin.map(|origin| origin.to_string()),
-            error: (image.state == ImageState::Failed).then_some(Failure {
-                code: "PrepareImageDidNotRun",
-                message: "The image could not be made",
-            }),
+            error: (image.state == ImageState::Failed)
+                .then_some(Failure { code: "PrepareImageDidNotRun", message: "The image could not be made" }),
         }
     }
 }

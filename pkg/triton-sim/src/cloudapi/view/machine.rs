@@ -178,7 +178,8 @@ impl<'a> Machine<'a> {
             firewall_enabled: machine.firewall_enabled,
             compute_node: machine.compute_node.map(|node| node.to_string()),
             package: &machine.package_name,
-            flexible: (bhyve && !machine.package_name.is_empty()).then_some(machine.flexible_disk_mib.is_some()),
+            flexible: (bhyve && !machine.package_name.is_empty())
+                .then_some(machine.flexible_disk_mib.is_some()),
             dns_names: None,
             free_space: machine.free_space_mib(),
             disks: bhyve.then(|| machine.disks.iter().map(MachineDisk::of).collect()),
@@ -229,7 +230,13 @@ impl<'a> Snapshot<'a> {
 
     /// A snapshot that was just asked for: name and state only.
     pub(crate) fn asked_for(snapshot: &'a machine::Snapshot) -> Self {
-        Self { name: &snapshot.name, state: snapshot.state.as_str(), size: None, created: None, updated: None }
+        Self {
+            name: &snapshot.name,
+            state: snapshot.state.as_str(),
+            size: None,
+            created: None,
+            updated: None,
+        }
     }
 }
 

@@ -8,20 +8,14 @@ use jiff::Timestamp;
 mod account;
 mod image;
 mod machine;
-mod migration;
 mod network;
 mod package;
-mod rbac;
-mod volume;
 
 pub(crate) use account::{Account, Key, Limit};
 pub(crate) use image::Image;
 pub(crate) use machine::{Audit, Disk, Machine, MachineNic, Nic, Snapshot};
-pub(crate) use migration::{Estimate, Migration};
-pub(crate) use network::{FirewallRule, Network, NetworkIp, Vlan};
+pub(crate) use network::{Network, NetworkIp, Vlan};
 pub(crate) use package::Package;
-pub(crate) use rbac::{AccessKey, Policy, Role, RoleTags, User};
-pub(crate) use volume::{Volume, VolumeSize};
 
 /// A time as in every body: ISO 8601 in UTC with milliseconds (reference 7.1).
 pub(crate) fn time(time: Timestamp) -> String {

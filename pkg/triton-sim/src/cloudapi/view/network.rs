@@ -7,7 +7,6 @@ use serde::Serialize;
 use triton::id::AccountId;
 
 use crate::world::fabrics;
-use crate::world::firewall;
 use crate::world::networks::{self, Address, NetworkRef};
 
 /// A network or a pool. Only networks of a fabric show how they are made.

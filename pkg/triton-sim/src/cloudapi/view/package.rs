@@ -36,9 +36,10 @@ struct PackageDisk {
 impl<'a> Package<'a> {
     pub(crate) fn of(package: &'a packages::Package) -> Self {
         let size = |size: &Option<u64>| size.map_or_else(|| "remaining".into(), Value::from);
-        let disks = package.disks.as_ref().map(|sizes| {
-            sizes.iter().map(|it| PackageDisk { size: Some(size(it)) }).collect()
-        });
+        let disks = package
+            .disks
+            .as_ref()
+            .map(|sizes| sizes.iter().map(|it| PackageDisk { size: Some(size(it)) }).collect());
         Self {
             id: package.id.to_string(),
             name: &package.name,
