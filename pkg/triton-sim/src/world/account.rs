@@ -39,8 +39,6 @@ pub struct Account {
     pub default_network: Option<NetworkId>,
     /// What it may use at most.
     pub limits: Vec<Limit>,
-    /// The roles it is tagged with, by name.
-    pub role_tags: Vec<String>,
 }
 
 impl Account {
@@ -64,7 +62,6 @@ impl Account {
             keys: Vec::new(),
             default_network: None,
             limits: Vec::new(),
-            role_tags: Vec::new(),
         }
     }
 }

@@ -65,8 +65,6 @@ pub struct Image {
     pub acl: Vec<AccountId>,
     /// The image it builds on.
     pub origin: Option<ImageId>,
-    /// The roles it is tagged with, by name.
-    pub role_tags: Vec<String>,
 }
 
 /// The file of an image.
@@ -135,7 +133,6 @@ impl Image {
             state: ImageState::Active,
             acl: Vec::new(),
             origin: None,
-            role_tags: Vec::new(),
         }
     }
 
@@ -285,7 +282,6 @@ impl World {
         image.id = ImageId::from(self.new_uuid());
         (image.owner, image.public, image.published) = (owner, false, Some(now));
         image.acl.clear();
-        image.role_tags.clear();
         let image = Arc::new(image);
         self.images.insert(image.id, image.clone());
         Ok(image)
