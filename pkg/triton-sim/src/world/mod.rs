@@ -113,6 +113,7 @@ pub struct World {
     agenda: BTreeMap<(Timestamp, u64), Due>,
     sequence: u64,
     outbox: Vec<Change>,
+    touched: Vec<InstanceId>,
 }
 
 impl World {
@@ -136,6 +137,7 @@ impl World {
             agenda: BTreeMap::new(),
             sequence: 0,
             outbox: Vec::new(),
+            touched: Vec::new(),
         }
     }
 
@@ -177,6 +179,12 @@ impl World {
     /// What changed since the last call, oldest first.
     pub fn drain_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.outbox)
+    }
+
+    /// Which instances look different to CNS, CMON and the guests since the last call though VMAPI published nothing:
+    /// their compute node, their account or their network changed.
+    pub fn drain_touched(&mut self) -> Vec<InstanceId> {
+        std::mem::take(&mut self.touched)
     }
 
     /// Puts something into the agenda.
