@@ -40,7 +40,10 @@ fn environment(simulator: &Simulator, key: Option<&PathBuf>) -> String {
     }
     if let Some(key) = key {
         text.push_str(&format!("export TRITON_KEY_MATERIAL={}\n", key.display()));
-        text.push_str(&format!("# The private key; the triton command takes it from an agent: ssh-add {}\n", key.display()));
+        text.push_str(&format!(
+            "# The private key; the triton command takes it from an agent: ssh-add {}\n",
+            key.display()
+        ));
     }
     if let Some(url) = simulator.admin_url() {
         text.push_str(&format!("# Faults, counters and the truth: {url}\n"));

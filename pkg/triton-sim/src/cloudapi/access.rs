@@ -113,9 +113,8 @@ fn decide(
     action: &str,
     path: &str,
 ) -> Result<Access, ApiError> {
-    let forbidden = |what: &str| {
-        ApiError::not_authorized(format!("You do not have permission to access {what}"))
-    };
+    let forbidden =
+        |what: &str| ApiError::not_authorized(format!("You do not have permission to access {what}"));
     let account = world
         .account_by_login(wanted)
         .ok_or_else(|| ApiError::not_found(format!("{wanted} does not exist")))?;

@@ -50,7 +50,8 @@ pub(super) fn list_networks(call: &Call<'_>) -> Answer {
     let vlan_id = vlan_id(call)?;
     call.read(|world| {
         let networks = world.list_fabric_networks(call.account, vlan_id)?;
-        let networks: Vec<_> = networks.map(|network| render(call, world, NetworkRef::Network(network))).collect();
+        let networks: Vec<_> =
+            networks.map(|network| render(call, world, NetworkRef::Network(network))).collect();
         Ok(Reply::ok(&networks))
     })
 }

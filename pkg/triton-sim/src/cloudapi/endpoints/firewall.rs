@@ -52,8 +52,7 @@ pub(super) fn delete(call: &Call<'_>) -> Answer {
 pub(super) fn of_machine(call: &Call<'_>) -> Answer {
     let id = call.machine()?;
     call.read(|world| {
-        let rules: Vec<_> =
-            world.rules_of_machine(call.account, id)?.map(view::FirewallRule::of).collect();
+        let rules: Vec<_> = world.rules_of_machine(call.account, id)?.map(view::FirewallRule::of).collect();
         Ok(Reply::ok(&rules))
     })
 }

@@ -31,9 +31,7 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
 
 pub(super) fn get(call: &Call<'_>) -> Answer {
     let id: NetworkId = call.id("network")?;
-    call.read(|world| {
-        Ok(Reply::ok(&render(call, world, world.network(call.account, id)?)))
-    })
+    call.read(|world| Ok(Reply::ok(&render(call, world, world.network(call.account, id)?))))
 }
 
 pub(super) fn list_addresses(call: &Call<'_>) -> Answer {

@@ -16,8 +16,9 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
 
 pub(super) fn create(call: &Call<'_>) -> Answer {
     let id = call.machine()?;
-    let name = call
-        .write(|world, now| world.create_snapshot(now, call.account, id, call.params.as_map(), &call.caller))?;
+    let name = call.write(|world, now| {
+        world.create_snapshot(now, call.account, id, call.params.as_map(), &call.caller)
+    })?;
     Ok(Reply::created(&view::Snapshot::queued(&name)))
 }
 

@@ -37,7 +37,9 @@ impl Entry {
             MigrationState::Running => ("running", 50),
             MigrationState::Failed => ("failed", 50),
             MigrationState::Aborted => ("aborted", 100),
-            MigrationState::Paused | MigrationState::Successful | MigrationState::Finished => ("success", 100),
+            MigrationState::Paused | MigrationState::Successful | MigrationState::Finished => {
+                ("success", 100)
+            }
         };
         let message = match progress.phase {
             migrations::Phase::Begin => "reserving instance",
