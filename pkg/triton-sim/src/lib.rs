@@ -3,4 +3,5 @@
 //! CloudAPI, CNS, CMON and the guests of the instances in one process, so faithful that Triton's own clients
 //! cannot tell (reference 7).
 
+pub mod guests;
 pub mod view;
