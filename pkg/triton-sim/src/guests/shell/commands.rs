@@ -87,7 +87,9 @@ pub(super) async fn run(shell: &mut Shell, words: &[String], io: &mut Io<'_>) ->
         "mdata-put" => metadata::put(shell, &arguments, io).await?,
         "mdata-list" => metadata::list(shell, io).await?,
         "mdata-delete" => metadata::delete(shell, &arguments, io).await?,
-        "poweroff" | "halt" | "shutdown" => power(shell, arguments.contains(&"-r") || arguments.contains(&"-i6")),
+        "poweroff" | "halt" | "shutdown" => {
+            power(shell, arguments.contains(&"-r") || arguments.contains(&"-i6"))
+        }
         "reboot" => power(shell, true),
         "init" => match arguments.as_slice() {
             ["0" | "5"] => power(shell, false),
@@ -206,7 +208,9 @@ async fn subshell(shell: &Shell, name: &str, arguments: &[&str], io: &mut Io<'_>
             }
             Some(&"-e") => inner.exit_on_error = true,
             Some(options) if options.starts_with('-') => {}
-            Some(file) => return complain(io, &format!("{name}: {file}: No such file or directory"), NOT_FOUND).await,
+            Some(file) => {
+                return complain(io, &format!("{name}: {file}: No such file or directory"), NOT_FOUND).await;
+            }
             None => return Ok(inner.run_input(io).await.status()),
         }
     }
@@ -224,7 +228,8 @@ async fn uname(shell: &Shell, arguments: &[&str], io: &Io<'_>) -> Result<u8, Bro
         letters = "snrm".to_owned();
     }
     let all = [('s', system), ('n', &host), ('r', release), ('m', "x86_64")];
-    let words: Vec<_> = all.iter().filter(|(letter, _)| letters.contains(*letter)).map(|(_, it)| *it).collect();
+    let words: Vec<_> =
+        all.iter().filter(|(letter, _)| letters.contains(*letter)).map(|(_, it)| *it).collect();
     print(io, &words.join(" ")).await
 }
 

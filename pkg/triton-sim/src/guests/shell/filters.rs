@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::io::Broken;
 use super::Io;
 use super::commands::{complain, print};
+use super::io::Broken;
 
 /// How much sources write at once.
 const BLOCK: usize = 16 << 10;

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::terminal::printed;
+
 /// How much a pipe between two commands holds, in bytes, as Linux's.
 pub(crate) const PIPE: u32 = 64 << 10;
 /// The most bytes of one chunk. No pipe may be smaller than a chunk with its cost.
@@ -152,6 +154,8 @@ pub(crate) enum Output {
     Null,
     /// A pipe, as this stream.
     Pipe(Writer, Stream),
+    /// A terminal, which is a pipe in which lines end as terminals want it.
+    Terminal(Writer),
 }
 
 impl Output {
@@ -163,6 +167,7 @@ impl Output {
                 Ok(())
             }
             Self::Pipe(writer, stream) => writer.write(*stream, bytes).await,
+            Self::Terminal(writer) => writer.write(Stream::Out, &printed(bytes)).await,
         }
     }
 }

@@ -9,6 +9,7 @@ mod filters;
 pub(crate) mod io;
 mod metadata;
 pub(crate) mod parse;
+pub(crate) mod terminal;
 
 use std::collections::BTreeMap;
 
@@ -121,6 +122,11 @@ impl Shell {
         let host = self.guest.view().map(|view| view.alias.clone()).unwrap_or_default();
         let sign = if self.user == "root" { '#' } else { '$' };
         format!("{}@{host}:~{sign} ", self.user)
+    }
+
+    /// The variable behind `$?`, after something that was not a command of the shell.
+    pub(crate) fn set_status(&mut self, status: u8) {
+        self.status = status;
     }
 
     /// Runs a script.

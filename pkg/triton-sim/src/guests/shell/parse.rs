@@ -167,9 +167,9 @@ fn pipeline(tokens: &mut Tokens) -> Result<Pipeline, SyntaxError> {
 
 fn command(tokens: &mut Tokens) -> Result<Command, SyntaxError> {
     let mut command = Command::default();
-    while let Some(token) = tokens.next_if(|token| {
-        matches!(token, Token::Word(_) | Token::Redirect(_) | Token::Target(_))
-    }) {
+    while let Some(token) =
+        tokens.next_if(|token| matches!(token, Token::Word(_) | Token::Redirect(_) | Token::Target(_)))
+    {
         match token {
             Token::Word(word) if command.words.is_empty() => match assignment(&word) {
                 Some(assignment) => command.assignments.push(assignment),
@@ -240,7 +240,9 @@ impl Lexer<'_> {
                 }
                 '#' => while self.rest.next_if(|c| *c != '\n').is_some() {},
                 '\n' | ';' | '|' | '&' | '<' | '>' => tokens.push(self.operator()?),
-                '(' | ')' => return Err(SyntaxError::Unsupported("`(`, for subshells and functions".to_owned())),
+                '(' | ')' => {
+                    return Err(SyntaxError::Unsupported("`(`, for subshells and functions".to_owned()));
+                }
                 _ => match self.word()? {
                     Some(word) => {
                         let number = descriptor(&word).filter(|_| self.rest.peek() == Some(&'>'));

@@ -70,8 +70,16 @@ async fn run(script: &str, input: &str) -> (String, String, u8) {
 #[case::no_terminal("tty", "not a tty\n", 1)]
 #[case::the_input_is_read_by_the_first("cat | wc -c; wc -c", "5\n0\n", 0)]
 #[case::no_input("cat </dev/null; echo a", "a\n", 0)]
-#[case::mdata("mdata-put k8s:exit-code 3 && mdata-get k8s:exit-code; mdata-list", "3\ngreeting\nk8s:exit-code\n", 0)]
-#[case::mdata_from_the_input("mdata-put a; mdata-get a; mdata-delete a; mdata-get a 2>&1", "input\nNo metadata for 'a'\n", 1)]
+#[case::mdata(
+    "mdata-put k8s:exit-code 3 && mdata-get k8s:exit-code; mdata-list",
+    "3\ngreeting\nk8s:exit-code\n",
+    0
+)]
+#[case::mdata_from_the_input(
+    "mdata-put a; mdata-get a; mdata-delete a; mdata-get a 2>&1",
+    "input\nNo metadata for 'a'\n",
+    1
+)]
 #[case::mdata_of_the_data_centre("mdata-get sdc:tags.role; mdata-get sdc:datacenter_name", "api\ndc1\n", 0)]
 #[case::mdata_usage("mdata-get 2>/dev/null", "", 3)]
 #[case::mdata_deletes_what_is_there("mdata-delete nothing 2>&1", "No metadata for 'nothing'\n", 1)]
