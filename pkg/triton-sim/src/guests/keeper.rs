@@ -12,10 +12,11 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use triton::id::InstanceId;
 
+use super::GuestSettings;
 use super::guest::Guest;
 use super::listener::{self, Inside};
 use super::ports::{self, Service};
-use super::{GuestSettings, until};
+use crate::stop::until;
 use crate::view::{DataCenter, InstanceView, VmState};
 
 /// When sockets that could not be opened are tried again: an address that a guest just gave up is free as soon as

@@ -10,7 +10,8 @@ use tokio::sync::{Semaphore, watch};
 
 use super::guest::Guest;
 use super::ports::Service;
-use super::{GuestSettings, boot, http, ssh, until};
+use super::{GuestSettings, boot, http, ssh};
+use crate::stop::until;
 
 /// How many connections wait to be accepted.
 const BACKLOG: u32 = 128;

@@ -35,7 +35,7 @@
 
 mod boot;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod guest;
 mod http;
 mod keeper;
@@ -46,7 +46,6 @@ pub mod ports;
 mod shell;
 mod ssh;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +54,7 @@ use tokio::sync::watch;
 
 pub use self::http::STATUS_KEY;
 use self::keeper::Keeper;
+use crate::stop::until;
 use crate::view::DataCenter;
 
 /// How guests behave.
@@ -102,14 +102,6 @@ impl Guests {
         let keeper = Keeper::new(data_center, settings);
         tokio::spawn(until(stop, keeper.follow(changes)));
         Self { _running: running }
-    }
-}
-
-/// Does something until it is done, or until the other end of `stop` is dropped.
-async fn until(mut stop: watch::Receiver<()>, work: impl Future<Output = ()>) {
-    tokio::select! {
-        () = work => {}
-        _ = stop.changed() => {}
     }
 }
 

@@ -28,10 +28,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use triton::id::InstanceId;
 
 use self::session::{End, Program};
+use super::GuestSettings;
 use super::guest::Guest;
 use super::shell::io::{Chunk, Input, Stream, Writer, pipe};
 use super::shell::{Shell, Window};
-use super::{GuestSettings, until};
+use crate::stop::until;
 
 /// How long a client may take to log in, as sshd's LoginGraceTime.
 const LOGIN_GRACE: Duration = Duration::from_secs(120);
@@ -224,6 +225,8 @@ impl Handler for Connection {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
+        // The client's answer to a close is not told, so ended programs are found here.
+        self.channels.retain(|_, open| !open.running.as_ref().is_some_and(watch::Sender::is_closed));
         if self.channels.len() >= MOST_CHANNELS {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
