@@ -10,7 +10,10 @@
     reason = "helpers of tests fail the way tests fail"
 )]
 
+mod cmon;
 mod cns;
+mod data_center;
+mod guests;
 mod http;
 mod raw;
 mod shared_data;

@@ -1,0 +1,13 @@
+//! Ending tasks: each has the receiving end of a channel whose sending end its owner keeps.
+
+use std::future::Future;
+
+use tokio::sync::watch;
+
+/// Does something until it is done, or until something is sent to `stop`, or its sender is dropped.
+pub(crate) async fn until(mut stop: watch::Receiver<()>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        _ = stop.changed() => {}
+    }
+}
