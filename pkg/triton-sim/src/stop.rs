@@ -4,10 +4,12 @@ use std::future::Future;
 
 use tokio::sync::watch;
 
-/// Does something until it is done, or until something is sent to `stop`, or its sender is dropped.
+/// Does something until it is done, or until something is sent to `stop`, or its sender is dropped. What is to
+/// stop does nothing more, whatever else has happened since.
 pub(crate) async fn until(mut stop: watch::Receiver<()>, work: impl Future<Output = ()>) {
     tokio::select! {
-        () = work => {}
+        biased;
         _ = stop.changed() => {}
+        () = work => {}
     }
 }

@@ -101,3 +101,52 @@ impl State {
 fn is_gone(view: &InstanceView) -> bool {
     matches!(view.state, VmState::Destroyed | VmState::Failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::guests::fixture::{self, OneInstance};
+
+    fn at(seconds: i64) -> Timestamp {
+        fixture::view().booted.unwrap() + SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_load_that_the_guest_sets_counts_from_then_on() {
+        for events in [1, 10] {
+            let data_center = OneInstance::new(fixture::view());
+            let meters = Arc::new(Meters::new(data_center.clone()));
+            let read = |seconds| {
+                data_center.set_now(at(seconds));
+                meters.read(&data_center.now_view()).unwrap().cpu
+            };
+            let before = read(60);
+            let changes = data_center.changes();
+            for _ in 0..events {
+                data_center
+                    .change(|view| drop(view.metadata.insert("sim.load-cpu".to_owned(), "100".to_owned())));
+            }
+            // It follows what there is to follow, also when it lags behind, and would then wait for more.
+            assert_eq!(Arc::clone(&meters).follow(changes).now_or_never(), None);
+            assert_eq!(read(70), before + 10_000_000_000);
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_instances_that_are_gone() {
+        let data_center = OneInstance::new(fixture::view());
+        let meters = Arc::new(Meters::new(data_center.clone()));
+        let id = fixture::view().id;
+        assert!(meters.set_load(id, Load::default()));
+        let changes = data_center.changes();
+        data_center.change(|view| view.state = VmState::Destroyed);
+        assert_eq!(Arc::clone(&meters).follow(changes).now_or_never(), None);
+        let state = meters.state();
+        assert!(state.meters.is_empty() && state.loads.is_empty());
+        drop(state);
+        assert!(!meters.set_load(id, Load::default()));
+    }
+}

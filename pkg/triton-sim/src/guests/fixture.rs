@@ -50,12 +50,24 @@ pub(crate) fn view() -> InstanceView {
 /// A data centre of one instance, in which the guest's acts show at once.
 pub(crate) struct OneInstance {
     view: Mutex<InstanceView>,
+    now: Mutex<Timestamp>,
     changes: broadcast::Sender<InstanceId>,
 }
 
 impl OneInstance {
     pub(crate) fn new(view: InstanceView) -> Arc<Self> {
-        Arc::new(Self { view: Mutex::new(view), changes: broadcast::channel(16).0 })
+        let now = "2026-02-03T04:05:06Z".parse().unwrap();
+        Arc::new(Self { view: Mutex::new(view), now: Mutex::new(now), changes: broadcast::channel(2).0 })
+    }
+
+    pub(crate) fn set_now(&self, now: Timestamp) {
+        *self.now.lock().unwrap() = now;
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut InstanceView)) {
+        let mut view = self.view.lock().unwrap();
+        change(&mut view);
+        let _ = self.changes.send(view.id);
     }
 
     pub(crate) fn guest(self: &Arc<Self>) -> Guest {
@@ -70,7 +82,7 @@ impl OneInstance {
 
 impl DataCenter for OneInstance {
     fn now(&self) -> Timestamp {
-        "2026-02-03T04:05:06Z".parse().unwrap()
+        *self.now.lock().unwrap()
     }
 
     fn name(&self) -> &'static str {
@@ -94,18 +106,20 @@ impl DataCenter for OneInstance {
     }
 
     fn guest_sets_metadata(&self, _: InstanceId, key: &str, value: Option<&str>) {
-        let mut view = self.view.lock().unwrap();
-        match value {
-            Some(value) => view.metadata.insert(key.to_owned(), value.to_owned()),
-            None => view.metadata.remove(key),
-        };
+        self.change(|view| {
+            match value {
+                Some(value) => view.metadata.insert(key.to_owned(), value.to_owned()),
+                None => view.metadata.remove(key),
+            };
+        });
     }
 
     fn guest_powers_off(&self, _: InstanceId) {
-        self.view.lock().unwrap().state = VmState::Stopped;
+        self.change(|view| view.state = VmState::Stopped);
     }
 
     fn guest_reboots(&self, _: InstanceId) {
-        self.view.lock().unwrap().booted = Some(self.now());
+        let now = self.now();
+        self.change(|view| view.booted = Some(now));
     }
 }

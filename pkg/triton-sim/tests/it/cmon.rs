@@ -250,6 +250,7 @@ async fn counters_grow_with_the_load_and_never_go_back() {
     assert_eq!(read().await, (45.0, 0.75, 1000.0));
     // The guest says how busy it is, and that counts before what was set.
     data_center.guest_sets_metadata(id, "sim.load-cpu", Some("0"));
+    assert_eq!(read().await, (45.0, 0.75, 1000.0));
     at(40);
     assert_eq!(read().await, (45.0, 0.75, 1000.0));
     data_center.guest_reboots(id);

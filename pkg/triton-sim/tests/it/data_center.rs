@@ -149,8 +149,7 @@ impl DataCenter for FakeDataCenter {
     }
 
     fn guest_reboots(&self, id: InstanceId) {
-        self.change(id, |view| {
-            view.booted = view.booted.map(|booted| booted + jiff::Span::new().seconds(60))
-        });
+        let later = jiff::Span::new().seconds(60);
+        self.change(id, |view| view.booted = view.booted.map(|booted| booted + later));
     }
 }

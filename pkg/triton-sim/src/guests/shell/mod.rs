@@ -17,7 +17,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use tokio::sync::watch;
 
-use self::io::{Broken, Input, Output, PIPE, Stream, pipe};
+use self::io::{Input, Output, PIPE, Stream, pipe};
 use self::parse::{
     AndOr, Command, Connector, LONGEST_SCRIPT, Part, Pipeline, Redirect, Script, Side, SyntaxError, Word,
 };
@@ -71,6 +71,9 @@ impl Flow {
         }
     }
 }
+
+/// Names and values.
+type Assignments = Vec<(String, String)>;
 
 /// A shell of one user of a guest.
 #[derive(Clone)]
@@ -282,13 +285,13 @@ impl Shell {
             self.depth += 1;
             let result = commands::run(self, words, io).await;
             self.depth -= 1;
-            result.unwrap_or_else(|Broken| Flow::Next(BROKEN_PIPE))
+            result.unwrap_or(Flow::Next(BROKEN_PIPE))
         }
         .boxed()
     }
 
     /// The words and assignments of a command; `None` when they are too long together.
-    fn expand_command(&self, command: &Command) -> Option<(Vec<String>, Vec<(String, String)>)> {
+    fn expand_command(&self, command: &Command) -> Option<(Vec<String>, Assignments)> {
         let mut room = LARGEST_COMMAND;
         let (mut words, mut assigned) = (Vec::new(), Vec::new());
         for word in &command.words {

@@ -130,14 +130,14 @@ struct Connection {
 
 /// A session channel.
 struct Open {
+    /// The program is killed when this goes; before the rest, so that it does not see its input end.
+    running: Option<watch::Sender<()>>,
     /// Until the program starts, and it is the program's.
     output: Option<ChannelWriteHalf<Msg>>,
     variables: Vec<(String, String)>,
     window: Option<watch::Sender<Window>>,
     input: Option<Writer>,
     signals: Option<mpsc::Sender<Sig>>,
-    /// The program is killed when this goes.
-    running: Option<watch::Sender<()>>,
 }
 
 impl Connection {
@@ -235,12 +235,12 @@ impl Handler for Connection {
         // The other half would fill up and then stop the whole connection; data come through the methods below.
         let (_, output) = channel.split();
         let open = Open {
+            running: None,
             output: Some(output),
             variables: Vec::new(),
             window: None,
             input: None,
             signals: None,
-            running: None,
         };
         self.channels.insert(id, open);
         reply.accept().await;
