@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use triton::id::{AccountId, InstanceId};
 
 use super::machine::Machine;
+use super::networks::Network;
 use super::params::Params;
 use super::settings::{Settings, Timing};
 use super::{Caller, Change, World, WorldError};
@@ -157,10 +158,7 @@ impl Stage {
         let networks =
             [self.ids.external, self.ids.fabric, self.ids.pool_members[0], self.ids.pool_members[1]];
         let networks = networks.into_iter().filter_map(|id| self.world.network_by_id(id));
-        networks
-            .flat_map(|network| network.known_addresses())
-            .filter(|(_, address)| address.instance.is_some())
-            .count()
+        networks.flat_map(Network::known_addresses).filter(|(_, address)| address.instance.is_some()).count()
     }
 }
 
