@@ -200,6 +200,7 @@ fn add_packages(world: &mut World, ids: &Ids) {
             flexible_disk: hvm,
             disks: None,
             os: None,
+            networks: Vec::new(),
             active: true,
             owners: Vec::new(),
         });

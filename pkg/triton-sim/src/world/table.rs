@@ -114,13 +114,12 @@ impl Table {
     }
 
     /// Forgets the oldest destroyed or failed instances beyond `most`, and says which.
-    fn prune(&mut self, most: usize) -> Vec<InstanceId> {
+    fn prune(&mut self, most: usize) -> Vec<Arc<Machine>> {
         let excess = self.tombstones.len().saturating_sub(most);
-        let forgotten: Vec<InstanceId> = self.tombstones.drain(..excess).collect();
-        for id in &forgotten {
-            if let Some(machine) = self.rows.remove(id) {
-                self.unlink(machine.owner, machine.id, &machine.name);
-            }
+        let ids: Vec<InstanceId> = self.tombstones.drain(..excess).collect();
+        let forgotten: Vec<Arc<Machine>> = ids.iter().filter_map(|id| self.rows.remove(id)).collect();
+        for machine in &forgotten {
+            self.unlink(machine.owner, machine.id, &machine.name);
         }
         forgotten
     }
@@ -143,8 +142,9 @@ impl World {
             return;
         };
         self.publish(at, machine, sub_resources);
-        for id in self.machines.prune(self.settings.max_tombstones) {
-            self.forget_jobs(id);
+        for machine in self.machines.prune(self.settings.max_tombstones) {
+            self.forget_jobs(machine.id);
+            self.forget_role_tags(machine.owner, &format!("machines/{}", machine.id));
         }
     }
 

@@ -26,6 +26,8 @@ fn a_new_instance_is_a_row_and_nothing_else() {
     let keys = format!("{}\n", KEYS[0]);
     assert_eq!(json!(machine.metadata), json!({"user-script": "true", "root_authorized_keys": keys}));
     assert_eq!(json!(machine.credentials), json!({"root": "a", "admin": "b"}));
+    let own_keys = stage.create(json!({"metadata.root_authorized_keys": "mine"}));
+    assert_eq!(stage.machine(own_keys).metadata["root_authorized_keys"], "mine");
     let unnamed = stage.create(json!({}));
     assert_eq!(stage.machine(unnamed).name, unnamed.to_string().split('-').next().unwrap());
 }
@@ -227,6 +229,13 @@ fn networks_are_used_once_and_the_public_one_is_primary() {
     stage.settle();
     let networks: Vec<_> = stage.machine(id).nics.iter().map(|nic| nic.network).collect();
     assert_eq!(networks, [stage.ids.pool_members[0], fabric]);
+
+    let mut package = Package::clone(stage.world.package(stage.ids.acme, "g1.nano").unwrap());
+    package.networks = vec![fabric];
+    stage.world.add_package(package);
+    let id = stage.try_create(&zone).unwrap().id;
+    stage.settle();
+    assert_eq!(stage.machine(id).nics.iter().map(|nic| nic.network).collect::<Vec<_>>(), [fabric]);
 }
 
 #[test]

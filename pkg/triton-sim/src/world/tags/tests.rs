@@ -113,3 +113,19 @@ fn errors_are_those_of_vmapi() {
     assert_eq!(missing.refusal().unwrap().message, "tag \"x\" not found");
     assert_eq!(stage.world.unfinished_jobs(id), 0);
 }
+
+#[test]
+fn there_are_only_so_many() {
+    let mut stage = Stage::new();
+    let id = stage.running(json!({}));
+    let acme = stage.ids.acme;
+    let add = |stage: &mut Stage, key: &str| {
+        let half = params(json!({key: "x".repeat(MAX_BYTES / 2)}));
+        stage.world.add_tags(stage.now, acme, id, &half, &caller())
+    };
+    add(&mut stage, "a").unwrap();
+    add(&mut stage, "b").unwrap();
+    stage.settle();
+    assert_eq!(stage.audit(id)[..2], ["set_tags no", "set_tags yes"]);
+    assert_eq!(add(&mut stage, "b").unwrap_err().status(), 413);
+}
