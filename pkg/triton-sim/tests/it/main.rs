@@ -10,6 +10,10 @@
     reason = "helpers of tests fail the way tests fail"
 )]
 
+mod admin;
+mod client;
 mod http;
+mod openapi;
 mod raw;
 mod shared_data;
+mod start;
