@@ -12,6 +12,7 @@
 
 mod admin;
 mod client;
+mod faults;
 mod http;
 mod openapi;
 mod raw;
