@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod cloudapi;
+pub mod cns;
 pub mod engine;
 pub mod faults;
 pub mod fixtures;

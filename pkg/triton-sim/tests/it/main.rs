@@ -12,6 +12,7 @@
 
 mod admin;
 mod client;
+mod cns;
 mod faults;
 mod http;
 mod openapi;

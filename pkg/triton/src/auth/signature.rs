@@ -1,7 +1,7 @@
 //! The HTTP Signature scheme as CloudAPI speaks it (Triton reference 1.1 to 1.3).
 //!
 //! [`signing_string`] says which bytes are signed, [`Algorithm`] names the signature, [`Authorization`]
-//! is the header that carries it, [`KeyId`] says whose key made it, and [`verify`] is the server's side.
+//! is the header that carries it, [`KeyId`] says whose key made it, and [`verify()`] is the server's side.
 
 use std::fmt;
 use std::str::FromStr;

@@ -128,7 +128,6 @@ impl Reflector {
             }
             let wake = self.wake_at(&relist, listing.is_terminated(), reads.len() < READS_AT_ONCE);
             tokio::select! {
-                biased;
                 count = feed.recv_many(&mut news, FEED_QUEUE) => {
                     if count == 0 {
                         return;

@@ -153,8 +153,9 @@ impl Store {
         self.0.asked.notify_one();
     }
 
-    /// Asks for a fresh read of this instance before others, for a decision that needs proof. The answer
-    /// arrives as a change, also for an instance that was not in the store.
+    /// Asks for a fresh read of this instance before others, for a decision that needs proof. What it shows, or
+    /// the proof that it is gone, arrives as a change if it is news, also for an instance that was not in the
+    /// store. A 404 is no proof and no news.
     pub fn recheck(&self, id: InstanceId) {
         self.change(|index, now| {
             index.checks.ask(id, Reason::Destroyed, now, now);

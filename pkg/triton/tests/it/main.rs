@@ -11,6 +11,7 @@
 )]
 
 mod cloud;
+mod cmon;
 mod endpoints;
 mod fixtures;
 mod openapi;
@@ -18,4 +19,5 @@ mod reflector;
 mod server;
 mod shared_data;
 mod signing;
+mod tls;
 mod transport;

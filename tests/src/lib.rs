@@ -1,0 +1,3 @@
+//! What the suites stand on: a private Kubernetes control plane.
+
+pub mod control_plane;
