@@ -378,3 +378,6 @@ fn parse_address(network: &Network, text: &str) -> Result<Ipv4Addr, WorldError> 
         Err(WorldError::invalid_argument("property \"ip\": IP is not in subnet"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,3 +121,6 @@ impl Package {
                 .is_none_or(|wanted| wanted == self.flexible_disk.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;
