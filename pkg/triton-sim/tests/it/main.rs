@@ -10,10 +10,15 @@
     reason = "helpers of tests fail the way tests fail"
 )]
 
+mod admin;
+mod client;
 mod cmon;
 mod cns;
 mod data_center;
+mod faults;
 mod guests;
 mod http;
+mod openapi;
 mod raw;
 mod shared_data;
+mod start;
