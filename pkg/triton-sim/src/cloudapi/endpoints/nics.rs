@@ -1,0 +1,20 @@
+//! STUB
+use crate::cloudapi::call::Call;
+use crate::cloudapi::error::ApiError;
+use crate::cloudapi::respond::Answer;
+
+pub(super) fn list(_: &Call<'_>) -> Answer {
+    Err(ApiError::internal("stub"))
+}
+
+pub(super) fn add(_: &Call<'_>) -> Answer {
+    Err(ApiError::internal("stub"))
+}
+
+pub(super) fn get(_: &Call<'_>) -> Answer {
+    Err(ApiError::internal("stub"))
+}
+
+pub(super) fn remove(_: &Call<'_>) -> Answer {
+    Err(ApiError::internal("stub"))
+}
