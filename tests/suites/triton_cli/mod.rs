@@ -1,0 +1,7 @@
+//! The official Triton CLI, unmodified, against the simulated data centre: every command that sends requests
+//! (reference 7.3).
+//!
+//! Each test has a data centre and a home folder of its own. The tests of one subject share a file.
+
+mod account;
+mod stage;
