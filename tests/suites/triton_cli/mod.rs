@@ -4,4 +4,7 @@
 //! Each test has a data centre and a home folder of its own. The tests of one subject share a file.
 
 mod account;
+mod images_packages;
+mod instances;
 mod stage;
+mod tags_metadata;

@@ -129,3 +129,8 @@ pub(crate) fn column<'a>(rows: impl IntoIterator<Item = &'a Value>, field: &str)
     column.sort_unstable();
     column
 }
+
+/// The texts in some fields of an object.
+pub(crate) fn texts<'a, const N: usize>(object: &'a Value, fields: [&str; N]) -> [&'a str; N] {
+    fields.map(|field| object[field].as_str().unwrap_or_default())
+}
