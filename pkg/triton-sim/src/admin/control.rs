@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use triton::id::ComputeNodeId;
 
@@ -108,6 +109,11 @@ impl Control {
     /// Reads the truth.
     pub fn read<T>(&self, read: impl FnOnce(&world::World) -> T) -> T {
         self.engine.read(read)
+    }
+
+    /// Changes the truth, at the time that it is there.
+    pub fn write<T>(&self, write: impl FnOnce(&mut world::World, Timestamp) -> T) -> T {
+        self.engine.write(write)
     }
 
     /// Waits until nothing is pending, no longer than `timeout`; whether that came to pass.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use semver::Version;
@@ -10,7 +10,7 @@ use triton::id::{AccountId, InstanceId};
 
 use super::CloudApi;
 use super::error::ApiError;
-use super::params::Params;
+use super::params::{Params, path_segments};
 use super::routes::Operation;
 use crate::faults::Decision;
 use crate::world::{Caller, World};
@@ -31,6 +31,7 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
 pub(crate) struct Call<'a> {
     pub(crate) api: &'a CloudApi,
     pub(crate) operation: Operation,
+    pub(crate) method: &'a Method,
     pub(crate) params: Params,
     pub(crate) version: &'static Version,
     /// The account that the request is about, which need not be the signer's.
@@ -84,9 +85,35 @@ impl Call<'_> {
         path
     }
 
+    /// The path without the account, decoded.
+    pub(crate) fn path_below_account(&self) -> String {
+        below_account(self.path)
+    }
+
     /// The roles in the header `role-tag`, when there is one.
     pub(crate) fn role_tag_header(&self) -> Option<Vec<String>> {
         let text = super::request::header_text(self.headers, "role-tag")?;
         Some(text.split(',').map(|role| role.trim().to_owned()).filter(|role| !role.is_empty()).collect())
+    }
+}
+
+/// What follows the account in a path, decoded.
+pub(super) fn below_account(path: &str) -> String {
+    let mut segments = path_segments(path).unwrap_or_default().into_iter();
+    segments.next();
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_below_the_account_is_decoded() {
+        for (path, expected) in
+            [("/my", ""), ("/my/keys/2e%3ac9", "keys/2e:c9"), ("//my//machines/", "machines"), ("/", "")]
+        {
+            assert_eq!(below_account(path), expected, "{path}");
+        }
     }
 }

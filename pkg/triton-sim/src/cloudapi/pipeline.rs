@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
@@ -188,11 +188,12 @@ async fn answer(api: &Arc<CloudApi>, exchange: Exchange<'_>) -> Answer {
     let call = Call {
         api,
         operation: route.operation,
+        method: &parts.method,
         params,
         version,
         account: access.account,
         login: access.login,
-        caller: access::caller(&signer, Some(caller_address(&parts.headers, peer.ip()))),
+        caller: access::caller(&signer, caller_address(&parts.headers, peer.ip())),
         headers: &parts.headers,
         path,
         roles: access.roles,
@@ -218,6 +219,3 @@ fn check_maintenance(api: &CloudApi) -> Result<(), ApiError> {
         }
     })
 }
-
-/// The name of the header with the roles that a resource is tagged with (reference 1.6).
-pub(crate) const ROLE_TAG: HeaderName = HeaderName::from_static("role-tag");

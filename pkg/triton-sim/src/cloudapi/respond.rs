@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use semver::Version;
 use serde::Serialize;
 
+use super::call::below_account;
 use super::error::ApiError;
 use super::view;
 use crate::world::WorldError;
@@ -87,6 +88,12 @@ impl Reply {
     /// With `Location`.
     pub(crate) fn location(self, path: &str) -> Self {
         self.header(header::LOCATION, path)
+    }
+
+    /// What `Location` says below the account, decoded.
+    pub(crate) fn location_below_account(&self) -> Option<String> {
+        let (_, value) = self.headers.iter().find(|(name, _)| name == header::LOCATION)?;
+        value.to_str().ok().map(below_account)
     }
 
     /// With `x-job-uuid`.

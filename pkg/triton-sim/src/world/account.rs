@@ -39,8 +39,6 @@ pub struct Account {
     pub default_network: Option<NetworkId>,
     /// What it may use at most.
     pub limits: Vec<Limit>,
-    /// The roles it is tagged with, by name.
-    pub role_tags: Vec<String>,
 }
 
 impl Account {
@@ -64,7 +62,6 @@ impl Account {
             keys: Vec::new(),
             default_network: None,
             limits: Vec::new(),
-            role_tags: Vec::new(),
         }
     }
 }
@@ -176,17 +173,9 @@ impl World {
         account.updated = now;
         let account = account.clone();
         if cns_changes {
-            self.cns_flag_changed(now, id);
+            self.touched.extend(self.machines.active_of(id).map(|machine| machine.id));
         }
         Ok(account)
-    }
-
-    /// CNS has to look at the account's instances again, which VMAPI does not say: its own poll finds it.
-    fn cns_flag_changed(&mut self, now: Timestamp, owner: AccountId) {
-        let machines: Vec<_> = self.machines.active_of(owner).cloned().collect();
-        for machine in machines {
-            self.publish(now, machine, &[]);
-        }
     }
 
     /// The limits of an account, each with what is used of it.

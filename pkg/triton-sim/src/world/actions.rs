@@ -259,7 +259,7 @@ impl World {
         };
         let stopped = machine.stored_state == VmState::Stopped;
         let refused = machine.brand == Brand::Bhyve && !stopped;
-        if refused || self.check_growth(machine, &package).is_err() {
+        if refused || self.is_moving(machine.id) || self.check_growth(machine, &package).is_err() {
             return false;
         }
         let before = machine.demand();

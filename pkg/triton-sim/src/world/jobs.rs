@@ -121,13 +121,13 @@ impl World {
             }
             return;
         }
-        let task = job.task.clone();
+        let (task, caller) = (job.task.clone(), job.caller.clone());
         let lost = !self.machines.get(instance).is_some_and(|machine| self.node_is_up(machine.compute_node));
         let fails = match task {
             Task::Provision(_) => self.chance(self.settings.provision_failures),
             _ => self.chance(self.settings.job_failures),
         };
-        let succeeded = !lost && !fails && self.complete_task(at, instance, &task);
+        let succeeded = !lost && !fails && self.complete_task(at, instance, &task, &caller);
         if !succeeded {
             self.fail_task(at, instance, &task);
         }
@@ -166,16 +166,20 @@ impl World {
         }
     }
 
+    /// What the jobs of an instance do that have not ended, in their order.
+    pub(super) fn unfinished_tasks(&self, instance: InstanceId) -> impl Iterator<Item = &Task> {
+        let queue = self.jobs.queues.get(&instance);
+        queue.into_iter().flat_map(|queue| queue.active.iter().chain(&queue.waiting)).map(|job| &job.task)
+    }
+
     /// Whether a job of this kind is active or waits.
     pub(super) fn has_job(&self, instance: InstanceId, is_kind: impl Fn(&Task) -> bool) -> bool {
-        let queue = self.jobs.queues.get(&instance);
-        queue.is_some_and(|queue| queue.active.iter().chain(&queue.waiting).any(|job| is_kind(&job.task)))
+        self.unfinished_tasks(instance).any(is_kind)
     }
 
     /// How many jobs of an instance have not ended.
     pub fn unfinished_jobs(&self, instance: InstanceId) -> usize {
-        let queue = self.jobs.queues.get(&instance);
-        queue.map_or(0, |queue| queue.waiting.len() + usize::from(queue.active.is_some()))
+        self.unfinished_tasks(instance).count()
     }
 
     /// The finished jobs of an instance, newest first (reference 2.25).
@@ -206,6 +210,7 @@ impl Task {
             | Self::SetMetadata(_)
             | Self::ReplaceMetadata { .. }
             | Self::RemoveMetadata(_) => timing.metadata,
+            Self::Migrate(_) => timing.migration,
             _ => timing.update,
         }
     }

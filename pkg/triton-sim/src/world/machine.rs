@@ -128,8 +128,6 @@ pub struct Machine {
     pub snapshots: Vec<Snapshot>,
     /// The volumes it mounts.
     pub volumes: Vec<VolumeMount>,
-    /// The roles it is tagged with, by name.
-    pub role_tags: Vec<String>,
 }
 
 /// Names, never contents: metadata and passwords are secret.
@@ -232,69 +230,17 @@ pub struct Disk {
     pub image: Option<ImageId>,
     /// Its PCI slot, such as `0:4:1`.
     pub pci_slot: String,
-    /// What is being done to it.
-    pub activity: Option<DiskActivity>,
 }
 
-/// What a job does to a disk (reference 2.20).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DiskActivity {
-    /// It is being made.
-    Creating,
-    /// Its size is being changed.
-    Resizing,
-    /// It is being removed.
-    Deleting,
-}
-
-impl Machine {
-    /// The state of a disk in CloudAPI's words (reference 2.20).
-    pub fn disk_state(&self, disk: &Disk) -> &'static str {
-        match disk.activity {
-            Some(DiskActivity::Creating) => "creating",
-            Some(DiskActivity::Resizing) => "resizing",
-            Some(DiskActivity::Deleting) => "deleting",
-            None if self.stored_state == VmState::Running => "running",
-            None => "stopped",
-        }
-    }
-}
-
-/// A snapshot (reference 2.20).
+/// A snapshot that was made (reference 2.20).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// Its name.
     pub name: String,
-    /// Whether it is there already: `created`, otherwise `queued`.
-    pub state: SnapshotState,
-    /// Its size in bytes, once made.
-    pub size: Option<u64>,
-    /// When it was asked for.
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was made.
     pub created: Timestamp,
-    /// When its state last changed.
-    pub updated: Timestamp,
-}
-
-/// The state of a snapshot (reference 2.20).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SnapshotState {
-    /// A job will make it.
-    Queued,
-    /// It is there.
-    Created,
-    /// It could not be made.
-    Failed,
-}
-
-impl SnapshotState {
-    /// CloudAPI's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Created => "created",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 /// A volume that an instance mounts (reference 2.14).

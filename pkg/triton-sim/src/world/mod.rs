@@ -12,8 +12,10 @@
 //! | [`jobs`] | one queue of jobs per instance, and its audit log | 7.2, 2.25 |
 //! | [`placement`] | compute nodes and affinity | 2.15 |
 //! | [`tags`], [`metadata`] | tags and metadata | 2.17, 2.18 |
-//! | [`networks`], [`fabrics`], [`nics`] | networks, addresses, fabrics, NICs | 2.19, 2.22 |
-//! | [`account`], [`keys`], [`rbac`] | who may do what | 1.6, 2.8 |
+//! | [`images`], [`packages`] | what instances are made of | 2.9, 2.10 |
+//! | [`networks`], [`fabrics`] | networks, addresses and fabrics | 2.22 |
+//! | [`firewall`], [`snapshots`], [`volumes`], [`migrations`] | what belongs to instances | 2.20 to 2.24 |
+//! | [`account`], [`keys`], [`rbac`], [`accesskeys`] | who may do what | 1.6, 2.8 |
 //!
 //! Objects are plain structs. How they look in JSON is CloudAPI's concern.
 
@@ -22,31 +24,40 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use triton::id::{AccountId, ComputeNodeId, ImageId, InstanceId, PackageId};
+use triton::id::{AccountId, ComputeNodeId, FirewallRuleId, ImageId, InstanceId, PackageId, VolumeId};
 use uuid::Uuid;
 
+pub mod accesskeys;
 pub mod account;
 pub mod actions;
 mod addresses;
 mod affinity;
 pub mod create;
+mod disks;
 pub mod error;
 pub mod fabrics;
+pub mod firewall;
 pub mod images;
 pub mod jobs;
 pub mod keys;
 pub mod list;
 pub mod machine;
 pub mod metadata;
+pub mod migrations;
 pub mod networks;
+mod nics;
 pub mod packages;
 pub mod params;
 pub mod placement;
+mod predicate;
+pub mod rbac;
 pub mod settings;
+pub mod snapshots;
 mod table;
 pub mod tags;
 mod tasks;
 mod view;
+pub mod volumes;
 
 pub use error::{FieldError, Refusal, WorldError};
 pub use machine::{AuditEntry, Brand, Caller, CallerKind, Mac, Machine};
@@ -79,6 +90,8 @@ enum Due {
     Job { instance: InstanceId, job: Uuid },
     /// An image is ready, or has failed to become so.
     Image(ImageId),
+    /// A volume is ready, or gone.
+    Volume(VolumeId),
 }
 
 /// The data centre.
@@ -91,10 +104,16 @@ pub struct World {
     networks: networks::Networks,
     nodes: BTreeMap<ComputeNodeId, placement::ComputeNode>,
     machines: table::Table,
+    rules: BTreeMap<FirewallRuleId, firewall::Rule>,
+    volumes: BTreeMap<VolumeId, volumes::Volume>,
+    migrations: BTreeMap<InstanceId, migrations::Migration>,
+    rbac: BTreeMap<AccountId, rbac::Rbac>,
+    access_keys: BTreeMap<AccountId, Vec<accesskeys::AccessKey>>,
     jobs: jobs::Jobs,
     agenda: BTreeMap<(Timestamp, u64), Due>,
     sequence: u64,
     outbox: Vec<Change>,
+    touched: Vec<InstanceId>,
 }
 
 impl World {
@@ -109,10 +128,16 @@ impl World {
             networks: networks::Networks::default(),
             nodes: BTreeMap::new(),
             machines: table::Table::default(),
+            rules: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            migrations: BTreeMap::new(),
+            rbac: BTreeMap::new(),
+            access_keys: BTreeMap::new(),
             jobs: jobs::Jobs::default(),
             agenda: BTreeMap::new(),
             sequence: 0,
             outbox: Vec::new(),
+            touched: Vec::new(),
         }
     }
 
@@ -141,6 +166,7 @@ impl World {
             match entry.remove() {
                 Due::Job { instance, job } => self.step(at, instance, job),
                 Due::Image(image) => self.image_is_due(at, image),
+                Due::Volume(volume) => self.volume_is_due(volume),
             }
         }
     }
@@ -153,6 +179,12 @@ impl World {
     /// What changed since the last call, oldest first.
     pub fn drain_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.outbox)
+    }
+
+    /// Which instances look different to CNS, CMON and the guests since the last call though VMAPI published nothing:
+    /// their compute node, their account or their network changed.
+    pub fn drain_touched(&mut self) -> Vec<InstanceId> {
+        std::mem::take(&mut self.touched)
     }
 
     /// Puts something into the agenda.

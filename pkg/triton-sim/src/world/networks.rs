@@ -48,8 +48,6 @@ pub struct Network {
     pub routes: BTreeMap<String, String>,
     /// Whether a NAT zone connects it to the Internet.
     pub internet_nat: bool,
-    /// The roles it is tagged with, by name.
-    pub role_tags: Vec<String>,
     pub(super) addresses: Addresses,
 }
 
@@ -73,7 +71,6 @@ impl Network {
             resolvers: Vec::new(),
             routes: BTreeMap::new(),
             internet_nat: false,
-            role_tags: Vec::new(),
             addresses: Addresses::new(range.0, range.1, []),
         };
         network.reset_addresses();
@@ -187,6 +184,12 @@ impl NetworkRef<'_> {
 }
 
 impl Networks {
+    /// A network or a pool, whoever may use it.
+    pub(super) fn find(&self, id: NetworkId) -> Option<NetworkRef<'_>> {
+        let network = self.networks.get(&id).map(NetworkRef::Network);
+        network.or_else(|| self.pools.get(&id).map(NetworkRef::Pool))
+    }
+
     fn members(&self, id: NetworkId) -> Vec<NetworkId> {
         self.pools.get(&id).map_or_else(|| vec![id], |pool| pool.members.clone())
     }

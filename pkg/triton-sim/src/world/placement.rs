@@ -122,6 +122,7 @@ impl World {
             for id in ids {
                 // VMAPI only says so when it is asked: nothing is published (reference 2.12).
                 self.edit_silently(id, |machine| machine.node_unknown = unknown);
+                self.touched.push(id);
             }
         }
         true

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use triton::grammar::affinity::AffinityRule;
-use triton::id::{InstanceId, NetworkId, PackageId};
+use triton::id::{DiskId, InstanceId, NetworkId, PackageId};
 
 use super::World;
 use super::affinity::Wanted;
-use super::machine::{Machine, Metadata, Nic, Tags};
+use super::machine::{Caller, Disk, Mac, Machine, Metadata, Nic, Tags};
+use super::migrations::Phase;
 use crate::view::VmState;
 
 /// What a job does.
@@ -24,11 +25,31 @@ pub(super) enum Task {
     SetFirewall(bool),
     SetDeletionProtection(bool),
     SetTags(Tags),
-    ReplaceTags { set: Tags, remove: Vec<String> },
+    ReplaceTags {
+        set: Tags,
+        remove: Vec<String>,
+    },
     RemoveTags(Vec<String>),
     SetMetadata(Metadata),
-    ReplaceMetadata { set: Metadata, remove: Vec<String> },
+    ReplaceMetadata {
+        set: Metadata,
+        remove: Vec<String>,
+    },
     RemoveMetadata(String),
+    AddNic(Mac),
+    RemoveNic(Mac),
+    /// A disk, and whether its slot was asked for, so that it is listed before it is there.
+    CreateDisk {
+        disk: Disk,
+        announced: bool,
+    },
+    /// A disk, its size in MiB, and whether that may be less than before.
+    ResizeDisk(DiskId, u64, bool),
+    DeleteDisk(DiskId),
+    CreateSnapshot(String),
+    RollBack(String),
+    DeleteSnapshot(String),
+    Migrate(Phase),
 }
 
 /// What a new instance needs besides its row.
@@ -61,7 +82,12 @@ impl Task {
             Self::Destroy => "destroy",
             Self::Rename(_) => "rename",
             Self::Resize(_) => "resize",
-            Self::SetFirewall(_) => "unknown",
+            Self::SetFirewall(_)
+            | Self::AddNic(_)
+            | Self::RemoveNic(_)
+            | Self::CreateDisk { .. }
+            | Self::ResizeDisk(..)
+            | Self::DeleteDisk(_) => "unknown",
             Self::SetDeletionProtection(true) => "enable_deletion_protection",
             Self::SetDeletionProtection(false) => "disable_deletion_protection",
             Self::SetTags(_) => "set_tags",
@@ -70,6 +96,10 @@ impl Task {
             Self::SetMetadata(_) => "set_metadata",
             Self::ReplaceMetadata { .. } => "replace_metadata",
             Self::RemoveMetadata(_) => "remove_metadata",
+            Self::CreateSnapshot(_) => "create_snapshot",
+            Self::RollBack(_) => "rollback_snapshot",
+            Self::DeleteSnapshot(_) => "delete_snapshot",
+            Self::Migrate(_) => "migrate",
         }
     }
 }
@@ -95,7 +125,13 @@ impl World {
     }
 
     /// A job does its work, unless the instance is in the wrong state for it; says whether it did.
-    pub(super) fn complete_task(&mut self, at: Timestamp, id: InstanceId, task: &Task) -> bool {
+    pub(super) fn complete_task(
+        &mut self,
+        at: Timestamp,
+        id: InstanceId,
+        task: &Task,
+        caller: &Caller,
+    ) -> bool {
         let Some(machine) = self.machines.get(id).cloned() else {
             return false;
         };
@@ -140,6 +176,17 @@ impl World {
             Task::RemoveMetadata(key) => {
                 return self.metadata_changes(at, id, &Metadata::new(), std::slice::from_ref(key));
             }
+            Task::AddNic(mac) => return self.nic_is_added(at, &machine, *mac),
+            Task::RemoveNic(mac) => return self.nic_is_removed(at, &machine, *mac),
+            Task::CreateDisk { disk, .. } => return self.disk_is_created(at, &machine, disk),
+            Task::ResizeDisk(disk, size, shrink) => {
+                return self.disk_is_resized(at, &machine, *disk, *size, *shrink);
+            }
+            Task::DeleteDisk(disk) => return self.disk_is_deleted(at, &machine, *disk),
+            Task::CreateSnapshot(name) => return self.snapshot_is_created(at, &machine, name),
+            Task::RollBack(name) => return self.rolls_back(at, &machine, name),
+            Task::DeleteSnapshot(name) => return self.snapshot_is_deleted(at, &machine, name),
+            Task::Migrate(phase) => return self.migration_proceeds(at, &machine, *phase, caller),
         }
         true
     }
@@ -154,6 +201,8 @@ impl World {
             Task::Stop | Task::Destroy if machine.stored_state == VmState::Stopping => {
                 self.edit(at, id, STATE, |machine| machine.stored_state = VmState::Running);
             }
+            Task::AddNic(mac) => self.nic_is_not_added(&machine, *mac),
+            Task::Migrate(_) => self.migration_fails(at, id),
             _ => {}
         }
     }
@@ -213,6 +262,12 @@ impl World {
         if let Some(node) = machine.compute_node {
             self.vacate(node, machine.demand());
         }
+        for mount in &machine.volumes {
+            if let Some(volume) = self.volumes.get_mut(&mount.volume) {
+                volume.refs.remove(&machine.id);
+            }
+        }
+        self.end_migration(machine.id);
     }
 
     /// A provision chooses the compute node and makes the NICs; says whether both worked.

@@ -1,4 +1,5 @@
-//! Tests of the simulator from outside: its services as clients see them.
+//! Tests of the simulator from outside: raw requests, the client library, and contracts with data that this project
+//! did not write.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -10,3 +11,6 @@
 )]
 
 mod cns;
+mod http;
+mod raw;
+mod shared_data;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::cloudapi::call::Call;
 use crate::cloudapi::error::ApiError;
-use crate::cloudapi::pipeline::ROLE_TAG;
 use crate::cloudapi::respond::{Answer, Reply};
 use crate::cloudapi::view;
 use crate::world::Machine;
@@ -87,11 +86,7 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
         false => view,
     };
     let status = if machine.is_destroyed() { http::StatusCode::GONE } else { http::StatusCode::OK };
-    let reply = Reply::json(status, &view);
-    Ok(match machine.role_tags.as_slice() {
-        [] => reply,
-        roles => reply.header(ROLE_TAG, &roles.join(",")),
-    })
+    Ok(Reply::json(status, &view))
 }
 
 pub(super) fn update(call: &Call<'_>) -> Answer {
@@ -116,6 +111,9 @@ pub(super) fn audit(call: &Call<'_>) -> Answer {
 }
 
 /// The instances of a firewall rule.
-pub(super) fn of_firewall_rule(_: &Call<'_>) -> Answer {
-    Err(ApiError::internal("stub"))
+pub(super) fn of_firewall_rule(call: &Call<'_>) -> Answer {
+    let rule = call.id("id")?;
+    let machines: Vec<Arc<Machine>> =
+        call.read(|world| Ok::<_, ApiError>(world.machines_of_rule(call.account, rule)?.cloned().collect()))?;
+    Ok(Reply::counted(&render(&machines, false)))
 }

@@ -6,12 +6,13 @@ use super::machines::page;
 use crate::cloudapi::call::Call;
 use crate::cloudapi::respond::{Answer, Reply};
 use crate::cloudapi::view;
+use crate::world::World;
 use crate::world::networks::NetworkRef;
 
-/// A network with the suffixes of its names, when CNS is on for the account. Pools have those of no network.
-fn render<'a>(call: &Call<'_>, cns: bool, network: NetworkRef<'a>) -> view::Network<'a> {
-    let names =
-        network.network().filter(|_| cns).and_then(|network| call.api.names.as_ref().map(|it| (it, network)));
+/// A network with the suffixes of its names, when CNS is on for the account. Those of a pool depend on the member.
+pub(super) fn render<'a>(call: &Call<'_>, world: &World, network: NetworkRef<'a>) -> view::Network<'a> {
+    let cns = world.account(call.account).is_some_and(|account| account.cns_enabled);
+    let names = call.api.names.as_ref().filter(|_| cns).zip(network.network());
     let suffixes = names.map(|(names, network)| names.suffixes(network.id, call.account, &call.login));
     view::Network::of(network).with_suffixes(suffixes)
 }
@@ -19,22 +20,18 @@ fn render<'a>(call: &Call<'_>, cns: bool, network: NetworkRef<'a>) -> view::Netw
 pub(super) fn list(call: &Call<'_>) -> Answer {
     let fabric = call.params.flag("fabric");
     call.read(|world| {
-        let cns = world.account(call.account).is_some_and(|account| account.cns_enabled);
         let networks = world.list_networks(call.account, fabric == Some(true));
         let wanted = networks.into_iter().filter(|network| {
             fabric != Some(false) || !network.network().is_some_and(|network| network.fabric)
         });
-        let networks: Vec<_> = wanted.map(|network| render(call, cns, network)).collect();
+        let networks: Vec<_> = wanted.map(|network| render(call, world, network)).collect();
         Ok(Reply::ok(&networks))
     })
 }
 
 pub(super) fn get(call: &Call<'_>) -> Answer {
     let id: NetworkId = call.id("network")?;
-    call.read(|world| {
-        let cns = world.account(call.account).is_some_and(|account| account.cns_enabled);
-        Ok(Reply::ok(&render(call, cns, world.network(call.account, id)?)))
-    })
+    call.read(|world| Ok(Reply::ok(&render(call, world, world.network(call.account, id)?))))
 }
 
 pub(super) fn list_addresses(call: &Call<'_>) -> Answer {

@@ -107,8 +107,8 @@ pub(crate) struct Nic {
 }
 
 impl Nic {
-    pub(crate) fn of(machine: &machine::Machine, nic: &machine::Nic) -> Self {
-        Self { nic: MachineNic::of(nic), state: machine.nic_state(nic) }
+    pub(crate) fn of(nic: &machine::Nic, state: &'static str) -> Self {
+        Self { nic: MachineNic::of(nic), state }
     }
 }
 
@@ -145,8 +145,8 @@ pub(crate) struct Disk<'a> {
 }
 
 impl<'a> Disk<'a> {
-    pub(crate) fn of(machine: &machine::Machine, disk: &'a machine::Disk) -> Self {
-        Self { disk: MachineDisk::of(disk), pci_slot: &disk.pci_slot, state: machine.disk_state(disk) }
+    pub(crate) fn of(disk: &'a machine::Disk, state: &'static str) -> Self {
+        Self { disk: MachineDisk::of(disk), pci_slot: &disk.pci_slot, state }
     }
 }
 
@@ -218,25 +218,16 @@ pub(crate) struct Snapshot<'a> {
 }
 
 impl<'a> Snapshot<'a> {
-    /// A snapshot as it is.
-    pub(crate) fn of(snapshot: &'a machine::Snapshot) -> Self {
-        Self {
-            size: snapshot.size,
-            created: Some(time(snapshot.created)),
-            updated: Some(time(snapshot.updated)),
-            ..Self::asked_for(snapshot)
-        }
+    /// A snapshot that was made.
+    pub(crate) fn created(snapshot: &'a machine::Snapshot) -> Self {
+        let created = Some(time(snapshot.created));
+        let size = Some(snapshot.size);
+        Self { name: &snapshot.name, state: "created", size, created: created.clone(), updated: created }
     }
 
-    /// A snapshot that was just asked for: name and state only.
-    pub(crate) fn asked_for(snapshot: &'a machine::Snapshot) -> Self {
-        Self {
-            name: &snapshot.name,
-            state: snapshot.state.as_str(),
-            size: None,
-            created: None,
-            updated: None,
-        }
+    /// A snapshot that was asked for: name and state only.
+    pub(crate) fn queued(name: &'a str) -> Self {
+        Self { name, state: "queued", size: None, created: None, updated: None }
     }
 }
 

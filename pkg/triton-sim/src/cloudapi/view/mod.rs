@@ -6,16 +6,24 @@
 use jiff::Timestamp;
 
 mod account;
+mod firewall;
 mod image;
 mod machine;
+mod migration;
 mod network;
 mod package;
+mod rbac;
+mod volume;
 
 pub(crate) use account::{Account, Key, Limit};
+pub(crate) use firewall::FirewallRule;
 pub(crate) use image::Image;
-pub(crate) use machine::{Audit, Disk, Machine, MachineNic, Nic, Snapshot};
+pub(crate) use machine::{Audit, Disk, Machine, Nic, Snapshot};
+pub(crate) use migration::{Estimate, Migration, MigrationEvent};
 pub(crate) use network::{Network, NetworkIp, Vlan};
 pub(crate) use package::Package;
+pub(crate) use rbac::{AccessKey, Policy, Role, RoleTags, User};
+pub(crate) use volume::{Volume, VolumeSize};
 
 /// A time as in every body: ISO 8601 in UTC with milliseconds (reference 7.1).
 pub(crate) fn time(time: Timestamp) -> String {

@@ -39,7 +39,6 @@ impl Disks {
                 boot: index == 0,
                 image: *image,
                 pci_slot: format!("0:4:{index}"),
-                activity: None,
             })
             .collect()
     }

@@ -13,6 +13,9 @@ use triton::grammar::affinity::AffinityRule;
 use triton::id::{AccountId, InstanceId};
 use uuid::Uuid;
 
+pub(super) use disks::DEFAULT_BLOCK_SIZE;
+pub(super) use interfaces::Interface;
+
 use super::World;
 use super::account::Account;
 use super::actions::{MAX_NAME, MAX_NAME_WITH_CNS, duplicate_name, is_name};
@@ -84,6 +87,7 @@ impl World {
         let uuid = self.new_uuid();
         let id = InstanceId::from(uuid);
         let name = resolve_name(name.as_deref(), uuid);
+        let volumes = self.mount(now, owner, id, mounts, &interfaces)?;
         let nics = self.make_wanted_nics(owner, id, &interfaces)?;
         let mut machine = Machine {
             id,
@@ -115,8 +119,7 @@ impl World {
             disks: Vec::new(),
             flexible_disk_mib: disks.flexible_mib,
             snapshots: Vec::new(),
-            volumes: mounts,
-            role_tags: Vec::new(),
+            volumes,
         };
         machine.disks = disks.make(|| self.new_uuid());
         self.add_account_keys(&mut machine, &image);
