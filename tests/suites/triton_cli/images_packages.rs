@@ -66,7 +66,7 @@ async fn an_image_of_an_instance() {
     assert!(exported["manifest_path"].as_str().unwrap().starts_with("/acme/stor/images"), "{exported}");
 
     let foreign = stage.refused(1, &["image", "update", "base-64-lts", "description=mine"]).await;
-    assert!(foreign.starts_with("triton image update: error (NotAuthorized)"), "{foreign}");
+    assert!(foreign.starts_with("triton image update: error (NotImageOwner): "), "{foreign}");
     let refused = stage.refused(1, &["image", "copy", id, "nowhere"]).await;
     assert!(refused.starts_with("triton image copy: error"), "{refused}");
 

@@ -4,7 +4,13 @@
 //! Each test has a data centre and a home folder of its own. The tests of one subject share a file.
 
 mod account;
+mod changefeed;
+mod errors;
+mod firewall;
 mod images_packages;
 mod instances;
+mod networks_fabrics;
+mod nics_disks_snapshots;
 mod stage;
 mod tags_metadata;
+mod volumes;
