@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use triton::id::ComputeNodeId;
 
+use crate::cloudapi::Operation;
 use crate::cloudapi::changefeed::Hub;
 use crate::engine::Engine;
 use crate::faults::{Counters, FaultPlan, Faults};
@@ -83,6 +84,12 @@ impl Control {
     #[must_use]
     pub fn requests(&self) -> &Counters {
         &self.counters
+    }
+
+    /// How many requests of an operation have arrived since faults were last set, answered or not.
+    #[must_use]
+    pub fn begun(&self, operation: Operation) -> u64 {
+        self.faults.begun(operation)
     }
 
     /// Takes a compute node down, or brings it up.

@@ -109,11 +109,6 @@ impl Params {
         Some(number.ok_or(()))
     }
 
-    /// Those whose names begin with `prefix`, by the rest of their names.
-    pub(crate) fn prefixed<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
-        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value)))
-    }
-
     /// All of them, as the data centre reads them.
     pub(crate) fn as_map(&self) -> &Map<String, Value> {
         &self.0

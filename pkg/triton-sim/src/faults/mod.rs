@@ -60,6 +60,11 @@ impl Faults {
         decide::request(seed, operation, n, &state.plan.of(operation))
     }
 
+    /// How many requests of an operation were decided about.
+    pub(crate) fn begun(&self, operation: Operation) -> u64 {
+        self.lock().requests.get(&operation).copied().unwrap_or(0)
+    }
+
     /// Decides about the next event of the changefeed.
     pub(crate) fn event(&self) -> Delivery {
         let mut state = self.lock();

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use triton::auth::{PrivateKey, PublicKey};
+use triton::auth::PrivateKey;
 use triton_sim::keys::KeyPair;
 use triton_sim::{Preset, Settings, Simulator};
 
@@ -24,10 +24,6 @@ impl Signer {
     pub fn new(owner: &str, pair: &KeyPair) -> Self {
         let key = PrivateKey::from_pem(pair.private.expose_secret(), None).expect("a key");
         Self { key, owner: owner.to_owned() }
-    }
-
-    pub fn public(&self) -> &PublicKey {
-        self.key.public_key()
     }
 
     /// The headers of a request that is signed as the official client does it.

@@ -10,7 +10,11 @@
     reason = "helpers of tests fail the way tests fail"
 )]
 
+mod admin;
+mod client;
 mod cns;
 mod http;
+mod openapi;
 mod raw;
 mod shared_data;
+mod start;

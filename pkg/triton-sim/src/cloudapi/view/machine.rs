@@ -135,18 +135,27 @@ impl MachineDisk {
     }
 }
 
-/// A disk on its own, with its place and its state.
+/// A disk on its own, with its place and its state, and without its image.
 #[derive(Debug, Serialize)]
 pub(crate) struct Disk<'a> {
-    #[serde(flatten)]
-    disk: MachineDisk,
+    id: String,
     pci_slot: &'a str,
+    size: u64,
+    block_size: u64,
+    boot: bool,
     state: &'static str,
 }
 
 impl<'a> Disk<'a> {
     pub(crate) fn of(disk: &'a machine::Disk, state: &'static str) -> Self {
-        Self { disk: MachineDisk::of(disk), pci_slot: &disk.pci_slot, state }
+        Self {
+            id: disk.id.to_string(),
+            pci_slot: &disk.pci_slot,
+            size: disk.size_mib,
+            block_size: disk.block_size,
+            boot: disk.boot,
+            state,
+        }
     }
 }
 
