@@ -1,7 +1,7 @@
 //! The official Triton CLI, unmodified: runs it against a CloudAPI and hands back what it said.
 //!
 //! Every [`TritonCli`] has a home folder of its own, so that its keys, its cache and its profiles are those of nobody
-//! else, and an empty environment but for what the CLI needs.
+//! else, and an empty environment but for what the CLI needs. Commands run in that folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -181,7 +181,12 @@ impl TritonCli {
             .env("HOME", self.home())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .current_dir(self.home())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command.kill_on_drop(true);
         command
     }

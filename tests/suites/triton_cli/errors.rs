@@ -26,12 +26,12 @@ async fn refusals() {
         (
             1,
             &["create", "-n", "web", "base-64-lts", "g1.nano"],
-            "triton instance create: error (ValidationFailed): ",
+            "triton instance create: error: error creating instance\n    alias: Duplicate: ",
         ),
         (
             1,
             &["create", "-n", "-", "base-64-lts", "g1.nano"],
-            "triton instance create: error (InvalidArgument): ",
+            "triton instance create: error: error creating instance\n    ",
         ),
         (3, &["create", "windows", "g1.nano"], "triton instance create: error (ResourceNotFound): "),
         (3, &["create", "base-64-lts", "g9.huge"], "triton instance create: error (ResourceNotFound): "),

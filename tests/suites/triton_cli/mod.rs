@@ -5,12 +5,15 @@
 
 mod account;
 mod changefeed;
+mod cmon_certgen;
 mod errors;
 mod firewall;
 mod images_packages;
 mod instances;
+mod migrations;
 mod networks_fabrics;
 mod nics_disks_snapshots;
+mod rbac;
 mod stage;
 mod tags_metadata;
 mod volumes;
