@@ -1,5 +1,6 @@
 //! What a simulator is started with.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ pub struct Settings {
     pub throttle: Option<ThrottleLimits>,
     /// How far the clocks of clients may be off.
     pub clock_skew: Duration,
+    /// More services for `GET /:account/services` to name, such as `docker`, with their URLs (reference 2.8).
+    pub services: BTreeMap<String, String>,
     /// What goes wrong from the start.
     pub faults: FaultPlan,
 }
@@ -81,6 +84,7 @@ impl Settings {
             world: world::Settings { timing: preset.timing(), ..world::Settings::default() },
             throttle: preset.throttle(),
             clock_skew: CLOCK_SKEW,
+            services: BTreeMap::new(),
             faults: FaultPlan::default(),
         }
     }

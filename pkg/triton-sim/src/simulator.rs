@@ -1,6 +1,5 @@
 //! Everything together: starting a simulator and stopping it.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -140,7 +139,8 @@ impl Simulator {
         control.set_faults(settings.faults)?;
 
         let (stop, stopped) = watch::channel(false);
-        let services = BTreeMap::from([("cloudapi".to_owned(), url.clone())]);
+        let mut services = settings.services;
+        services.insert("cloudapi".to_owned(), url.clone());
         let api_settings = ApiSettings {
             url: url.clone(),
             services,

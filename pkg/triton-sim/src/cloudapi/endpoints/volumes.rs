@@ -14,7 +14,7 @@ fn id(call: &Call<'_>) -> Result<VolumeId, ApiError> {
 }
 
 pub(super) fn sizes(_: &Call<'_>) -> Answer {
-    let sizes: Vec<_> = volume_sizes().map(|size| view::VolumeSize { size }).collect();
+    let sizes: Vec<_> = volume_sizes().map(view::VolumeSize::of).collect();
     Ok(Reply::ok(&sizes))
 }
 

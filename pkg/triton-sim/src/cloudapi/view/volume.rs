@@ -7,6 +7,9 @@ use serde::Serialize;
 use super::time;
 use crate::world::volumes;
 
+/// The only type of volume that there is.
+const KIND: &str = "tritonnfs";
+
 /// A volume.
 #[derive(Debug, Serialize)]
 pub(crate) struct Volume<'a> {
@@ -31,7 +34,7 @@ impl<'a> Volume<'a> {
             id: volume.id.to_string(),
             name: &volume.name,
             owner_uuid: volume.owner.to_string(),
-            kind: "tritonnfs",
+            kind: KIND,
             size: volume.size_mib,
             state: volume.state.as_str(),
             networks: volume.networks.iter().map(ToString::to_string).collect(),
@@ -46,5 +49,13 @@ impl<'a> Volume<'a> {
 /// A size in MiB that volumes can have.
 #[derive(Debug, Serialize)]
 pub(crate) struct VolumeSize {
-    pub(crate) size: u64,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    size: u64,
+}
+
+impl VolumeSize {
+    pub(crate) fn of(size: u64) -> Self {
+        Self { kind: KIND, size }
+    }
 }
