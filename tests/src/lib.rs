@@ -1,4 +1,3 @@
-//! What the suites stand on: a private Kubernetes control plane, and the official Triton CLI.
+//! What the suites stand on: a private Kubernetes control plane.
 
 pub mod control_plane;
-pub mod triton_cli;

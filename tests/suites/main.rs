@@ -8,4 +8,3 @@
 )]
 
 mod control_plane;
-mod triton_cli;
