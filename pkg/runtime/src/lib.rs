@@ -2,5 +2,7 @@
 //!
 //! A binary reads its settings ([`config`]) and ends with one line and an exit code ([`exit`]).
 
+pub mod clients;
 pub mod config;
 pub mod exit;
+pub mod leader;

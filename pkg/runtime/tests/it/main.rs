@@ -1,1 +1,4 @@
-//! x
+//! The process against a simulated API server, under a paused clock.
+
+mod api_server;
+mod leader;

@@ -1,0 +1,53 @@
+//! What can go wrong in an election.
+
+/// Why an election could not begin, an attempt failed, or leadership ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaderError {
+    /// The parameters contradict each other.
+    #[error("leader election cannot work: {message}; correct the --leader-elect flags")]
+    Params {
+        /// What is wrong.
+        message: String,
+    },
+    /// The lease could not be read.
+    #[error("cannot read lease {lease}; the role needs get on leases.coordination.k8s.io")]
+    Read {
+        /// `namespace/name`.
+        lease: String,
+        /// The API server's answer.
+        source: Box<kube::Error>,
+    },
+    /// The lease could not be written. Losing a race for it also ends here, with a conflict.
+    #[error("cannot write lease {lease}; the role needs create and patch on leases.coordination.k8s.io")]
+    Write {
+        /// `namespace/name`.
+        lease: String,
+        /// What the writing crate met.
+        source: Box<kube_leader_election::Error>,
+    },
+    /// The API server did not answer in time.
+    #[error("the API server did not answer a request for lease {lease} within {seconds} s")]
+    Deadline {
+        /// `namespace/name`.
+        lease: String,
+        /// The deadline.
+        seconds: u64,
+    },
+    /// The write went through, but the lease names somebody else.
+    #[error("lease {lease} went to {holder} while this process wrote it")]
+    Overtaken {
+        /// `namespace/name`.
+        lease: String,
+        /// Who the lease names.
+        holder: String,
+    },
+    /// Leadership was lost: the process must stop acting and end.
+    #[error("lost lease {lease}: {reason}; the process ends so that it starts again as a candidate")]
+    Lost {
+        /// `namespace/name`.
+        lease: String,
+        /// How.
+        reason: String,
+    },
+}
