@@ -110,6 +110,8 @@ impl Elector {
                     }
                     self.stand_by();
                 }
+                // Losing a race is how an election goes; the next look tells who won.
+                Err(error @ LeaderError::Raced { .. }) => tracing::debug!("{error}"),
                 Err(error) => {
                     let error = one_line(&error);
                     tracing::warn!(lease = %self.lease_name(), %error, "leader election attempt failed");
@@ -167,7 +169,10 @@ impl Elector {
         let read = tokio::time::timeout(deadline, self.leases.get_opt(&self.params.name)).await;
         let lease = read
             .map_err(|_| LeaderError::Deadline { lease: self.lease_name(), seconds: deadline.as_secs() })?
-            .map_err(|source| LeaderError::Read { lease: self.lease_name(), source: Box::new(source) })?;
+            .map_err(|source| LeaderError::Read {
+                lease: self.lease_name(),
+                source: Box::new(source.into()),
+            })?;
         self.see(lease);
         Ok(())
     }
@@ -235,7 +240,7 @@ impl Elector {
     }
 
     fn write_failed(&self, source: kube_leader_election::Error) -> LeaderError {
-        LeaderError::Write { lease: self.lease_name(), source: Box::new(source) }
+        LeaderError::from_write(self.lease_name(), source)
     }
 
     fn lease_name(&self) -> String {

@@ -1,5 +1,9 @@
 //! What can go wrong in an election.
 
+use kube_leader_election::Error as LockError;
+
+use crate::clients::ApiError;
+
 /// Why an election could not begin, an attempt failed, or leadership ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,15 +20,21 @@ pub enum LeaderError {
         /// `namespace/name`.
         lease: String,
         /// The API server's answer.
-        source: Box<kube::Error>,
+        source: Box<ApiError>,
     },
-    /// The lease could not be written. Losing a race for it also ends here, with a conflict.
+    /// The lease could not be written.
     #[error("cannot write lease {lease}; the role needs create and patch on leases.coordination.k8s.io")]
     Write {
         /// `namespace/name`.
         lease: String,
-        /// What the writing crate met.
-        source: Box<kube_leader_election::Error>,
+        /// The API server's answer, or what the writing crate makes of the record.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another wrote the lease between our look at it and our write.
+    #[error("another wrote lease {lease} at the same time")]
+    Raced {
+        /// `namespace/name`.
+        lease: String,
     },
     /// The API server did not answer in time.
     #[error("the API server did not answer a request for lease {lease} within {seconds} s")]
@@ -50,4 +60,26 @@ pub enum LeaderError {
         /// How.
         reason: String,
     },
+}
+
+impl LeaderError {
+    /// What the writing crate met, without its wrapping of what the API server said.
+    pub(super) fn from_write(lease: String, error: LockError) -> Self {
+        let source: Box<dyn std::error::Error + Send + Sync> = match error {
+            LockError::CreateLease(error)
+            | LockError::AcquireLease(error)
+            | LockError::RenewLease(error)
+            | LockError::ReleaseLease(error)
+            | LockError::GetLease(error)
+            | LockError::Kube(error) => {
+                let error = ApiError::from(error);
+                if error.code() == Some(409) {
+                    return Self::Raced { lease };
+                }
+                error.into()
+            }
+            other => other.into(),
+        };
+        Self::Write { lease, source }
+    }
 }

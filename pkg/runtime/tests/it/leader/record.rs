@@ -189,6 +189,23 @@ async fn stops_leading_in_time_when_the_server_freezes_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_counts_from_before_the_write_that_the_server_was_slow_to_answer() {
+    let server = ApiServer::new(1);
+    let candidate = Candidate::plain(&server, "one");
+    candidate.leads_within(1).await;
+    let before = candidate.claim.valid_until().unwrap();
+    // The next renewal is sent in 2.4 s at the latest, and answered after 4 s.
+    server.freeze(Duration::from_secs(4));
+    let start = Instant::now();
+    while candidate.claim.valid_until() == Some(before) {
+        assert!(start.elapsed() < Duration::from_secs(5), "not renewed");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(start.elapsed() >= Duration::from_secs(4));
+    assert!(candidate.claim.valid_until().unwrap() <= start + Duration::from_millis(12_400));
+}
+
+#[tokio::test(start_paused = true)]
 async fn survives_refusals_shorter_than_the_renew_deadline() {
     for status in [500, 503, 429, 403, 409] {
         let server = ApiServer::new(1);
@@ -217,7 +234,9 @@ async fn a_candidate_that_is_refused_tells_why() {
         }
     };
     let error = tokio::time::timeout(Duration::from_secs(5), told).await.unwrap();
-    assert!(error.starts_with("cannot read lease kube-system/lease; the role needs get"), "{error}");
+    let expected = "cannot read lease kube-system/lease; the role needs get on leases.coordination.k8s.io: \
+                    simulated (403 Forbidden)";
+    assert_eq!(error, expected);
     server.refuse(None);
     candidate.leads_within(5).await;
 }
