@@ -2,7 +2,13 @@
 //!
 //! A binary reads its settings ([`config`]) and ends with one line and an exit code ([`exit`]).
 
+pub mod admin;
 pub mod clients;
 pub mod config;
 pub mod exit;
+pub mod health;
 pub mod leader;
+pub mod logs;
+pub mod metrics;
+pub mod process;
+pub mod shutdown;
