@@ -12,3 +12,4 @@ pub mod logs;
 pub mod metrics;
 pub mod process;
 pub mod shutdown;
+pub mod watching;
