@@ -5,7 +5,9 @@
 pub mod admin;
 pub mod clients;
 pub mod config;
+pub mod events;
 pub mod exit;
+pub mod flags;
 pub mod health;
 pub mod leader;
 pub mod logs;

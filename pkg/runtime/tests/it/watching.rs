@@ -189,7 +189,7 @@ async fn readiness_names_what_is_missing_and_what_is_old() {
     let count = seen.clone();
     let random = fastrand::Rng::with_seed(1);
     caches.reflect("nodes", script.nodes(), watcher::Config::default(), random, move |_| {
-        *count.lock().unwrap() += 1
+        *count.lock().unwrap() += 1;
     });
     assert_eq!(caches.missing(), ["nodes is not complete yet"]);
 
