@@ -169,10 +169,7 @@ impl Elector {
         let read = tokio::time::timeout(deadline, self.leases.get_opt(&self.params.name)).await;
         let lease = read
             .map_err(|_| LeaderError::Deadline { lease: self.lease_name(), seconds: deadline.as_secs() })?
-            .map_err(|source| LeaderError::Read {
-                lease: self.lease_name(),
-                source: Box::new(source.into()),
-            })?;
+            .map_err(|source| LeaderError::from_read(self.lease_name(), source))?;
         self.see(lease);
         Ok(())
     }

@@ -14,8 +14,20 @@ pub enum LeaderError {
         /// What is wrong.
         message: String,
     },
+    /// The role does not suffice.
+    #[error(
+        "may not {operation} lease {lease}; its role needs get, create and patch on leases.coordination.k8s.io"
+    )]
+    Forbidden {
+        /// What was attempted: `read` or `write`.
+        operation: &'static str,
+        /// `namespace/name`.
+        lease: String,
+        /// The API server's answer.
+        source: Box<ApiError>,
+    },
     /// The lease could not be read.
-    #[error("cannot read lease {lease}; the role needs get on leases.coordination.k8s.io")]
+    #[error("cannot read lease {lease}")]
     Read {
         /// `namespace/name`.
         lease: String,
@@ -23,7 +35,7 @@ pub enum LeaderError {
         source: Box<ApiError>,
     },
     /// The lease could not be written.
-    #[error("cannot write lease {lease}; the role needs create and patch on leases.coordination.k8s.io")]
+    #[error("cannot write lease {lease}")]
     Write {
         /// `namespace/name`.
         lease: String,
@@ -63,6 +75,15 @@ pub enum LeaderError {
 }
 
 impl LeaderError {
+    /// What the API server said to a look.
+    pub(super) fn from_read(lease: String, error: kube::Error) -> Self {
+        let source = Box::new(ApiError::from(error));
+        match source.code() {
+            Some(403) => Self::Forbidden { operation: "read", lease, source },
+            _ => Self::Read { lease, source },
+        }
+    }
+
     /// What the writing crate met, without its wrapping of what the API server said.
     pub(super) fn from_write(lease: String, error: LockError) -> Self {
         let source: Box<dyn std::error::Error + Send + Sync> = match error {
@@ -73,10 +94,13 @@ impl LeaderError {
             | LockError::GetLease(error)
             | LockError::Kube(error) => {
                 let error = ApiError::from(error);
-                if error.code() == Some(409) {
-                    return Self::Raced { lease };
+                match error.code() {
+                    Some(403) => {
+                        return Self::Forbidden { operation: "write", lease, source: Box::new(error) };
+                    }
+                    Some(409) => return Self::Raced { lease },
+                    _ => error.into(),
                 }
-                error.into()
             }
             other => other.into(),
         };

@@ -30,7 +30,7 @@ pub use self::params::{LeaderParams, identity};
 
 /// A client that is fit for leader election: it must not repeat requests by itself, because a repeat hides how old
 /// a write is, nor wait for a rate limit that others use up.
-/// [`Clients::election`](crate::kube::Clients::election) makes one.
+/// [`Clients::election`](crate::clients::Clients::election) makes one.
 #[derive(Clone)]
 pub struct ElectionClient(kube::Client);
 

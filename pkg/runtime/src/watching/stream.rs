@@ -13,10 +13,11 @@ use crate::clients::ApiError;
 
 /// A list or watch failed. The stream goes on after a pause.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} {plural}; the role needs list and watch on them")]
+#[error("cannot {operation} {plural}{remedy}")]
 pub struct WatchError {
     operation: &'static str,
     plural: String,
+    remedy: &'static str,
     source: Box<dyn std::error::Error + Send + Sync>,
     /// When the watch is tried again.
     retry: Instant,
@@ -71,13 +72,14 @@ struct State<S> {
 
 fn explain(error: watcher::Error, plural: &str, retry: Instant) -> WatchError {
     use watcher::Error as Failure;
-    let (operation, source): (_, Box<dyn std::error::Error + Send + Sync>) = match error {
-        Failure::InitialListFailed(error) => ("list", ApiError::from(error).into()),
-        Failure::WatchStartFailed(error) | Failure::WatchFailed(error) => {
-            ("watch", ApiError::from(error).into())
-        }
-        Failure::WatchError(status) => ("watch", ApiError::from(kube::Error::Api(status)).into()),
-        Failure::NoResourceVersion => ("list", Failure::NoResourceVersion.into()),
+    let (operation, error) = match error {
+        Failure::InitialListFailed(error) => ("list", error),
+        Failure::WatchStartFailed(error) | Failure::WatchFailed(error) => ("watch", error),
+        Failure::WatchError(status) => ("watch", kube::Error::Api(status)),
+        Failure::NoResourceVersion => ("list", kube::Error::Service(Failure::NoResourceVersion.into())),
     };
-    WatchError { operation, plural: plural.to_owned(), source, retry }
+    let error = ApiError::from(error);
+    let forbidden = error.code() == Some(403);
+    let remedy = if forbidden { "; the role needs list and watch on them" } else { "" };
+    WatchError { operation, plural: plural.to_owned(), remedy, source: error.into(), retry }
 }

@@ -180,7 +180,7 @@ async fn a_watch_that_ended_resumes_where_it_was() {
 
 #[tokio::test(start_paused = true)]
 async fn readiness_names_what_is_missing_and_what_is_old() {
-    let script = Script::new([Act::Refuse(503)]);
+    let script = Script::new([Act::Refuse(403)]);
     let (caches, health) = (Caches::new(), Health::new());
     caches.report_to(&health);
     let ready = || health.report(Probe::Ready, "readyz", false);
@@ -194,7 +194,7 @@ async fn readiness_names_what_is_missing_and_what_is_old() {
     assert_eq!(caches.missing(), ["nodes is not complete yet"]);
 
     let refused = "nodes is not complete: cannot list nodes; the role needs list and watch on them: \
-                   refused (503 Simulated)";
+                   refused (403 Simulated)";
     until(|| caches.missing() == [refused]).await;
     assert!(!ready().healthy);
 
@@ -208,7 +208,7 @@ async fn readiness_names_what_is_missing_and_what_is_old() {
     script.then([Act::Refuse(500)]);
     until(|| !caches.missing().is_empty()).await;
     assert!(
-        caches.missing()[0].starts_with("nodes may be old: cannot watch nodes;"),
+        caches.missing()[0].starts_with("nodes may be old: cannot watch nodes: refused"),
         "{:?}",
         caches.missing()
     );

@@ -14,16 +14,16 @@ use tokio::time::Instant;
 use crate::api_server::ApiServer;
 
 /// A running candidate.
-struct Candidate {
+pub(crate) struct Candidate {
     identity: String,
-    claim: Claim,
+    pub(crate) claim: Claim,
     stop: Option<oneshot::Sender<Farewell>>,
     run: JoinHandle<Result<(), LeaderError>>,
 }
 
 impl Candidate {
     /// Starts a candidate whose wall clock is wrong by `skew`.
-    fn start(server: &ApiServer, identity: &str, skew: SignedDuration, seed: u64) -> Self {
+    pub(crate) fn start(server: &ApiServer, identity: &str, skew: SignedDuration, seed: u64) -> Self {
         let params = LeaderParams::new("kube-system", "lease", identity, "manager");
         let client = ElectionClient::from_client_without_retries(server.client());
         let started = Instant::now();
@@ -45,14 +45,14 @@ impl Candidate {
     }
 
     /// Waits until it leads, at most this long.
-    async fn leads_within(&self, seconds: u64) {
+    pub(crate) async fn leads_within(&self, seconds: u64) {
         tokio::time::timeout(Duration::from_secs(seconds), self.claim.held())
             .await
             .unwrap_or_else(|_| panic!("{} does not lead after {seconds} s", self.identity))
             .unwrap();
     }
 
-    async fn leave(mut self, farewell: Farewell) {
+    pub(crate) async fn leave(mut self, farewell: Farewell) {
         self.stop.take().unwrap().send(farewell).unwrap();
         (&mut self.run).await.unwrap().unwrap();
     }

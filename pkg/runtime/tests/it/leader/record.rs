@@ -234,8 +234,8 @@ async fn a_candidate_that_is_refused_tells_why() {
         }
     };
     let error = tokio::time::timeout(Duration::from_secs(5), told).await.unwrap();
-    let expected = "cannot read lease kube-system/lease; the role needs get on leases.coordination.k8s.io: \
-                    simulated (403 Forbidden)";
+    let expected = "may not read lease kube-system/lease; its role needs get, create and patch on \
+                    leases.coordination.k8s.io: simulated (403 Forbidden)";
     assert_eq!(error, expected);
     server.refuse(None);
     candidate.leads_within(5).await;
