@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run --release -p runtime --example idle -- --leader-elect=false --admin-address 127.0.0.1:10258
-//! grep -E 'VmRSS|VmHWM' /proc/$(pgrep idle)/status
+//! grep -E 'VmHWM|VmRSS' /proc/<its process id>/status
 //! ```
 
 use std::process::ExitCode;
@@ -60,6 +60,7 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
     let admin = AdminServer::bind(settings.admin.admin_address).await.map_err(Fatal::failure)?;
     let (elector, claim) = candidate(&settings).await?;
     health.add_claim(&claim);
+    health.add_shutdown(&shutdown);
     metrics.watch_claim("idle", &claim).map_err(Fatal::failure)?;
     tracing::info!(address = %admin.address(), "started");
     tokio::spawn(admin.serve(health, metrics));

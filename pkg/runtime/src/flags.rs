@@ -88,13 +88,18 @@ pub struct LeaderFlags {
     /// The namespace of the lease
     #[arg(long, default_value = "kube-system", value_name = "NAMESPACE")]
     pub leader_elect_resource_namespace: String,
+    /// The name of the lease; left out, the program's
+    #[arg(long, value_name = "NAME")]
+    pub leader_elect_resource_name: Option<String>,
 }
 
 impl LeaderFlags {
-    /// The election that these flags ask for; `None` without one. `program` names the lease and the field manager.
+    /// The election that these flags ask for; `None` without one. `program` names the field manager, and the
+    /// lease unless a flag does.
     pub fn params(&self, program: &str, identity: &str) -> Option<LeaderParams> {
-        let params =
-            LeaderParams::new(self.leader_elect_resource_namespace.clone(), program, identity, program);
+        let namespace = self.leader_elect_resource_namespace.clone();
+        let name = self.leader_elect_resource_name.as_deref().unwrap_or(program);
+        let params = LeaderParams::new(namespace, name, identity, program);
         self.leader_elect.then_some(LeaderParams {
             lease_duration: self.leader_elect_lease_duration,
             renew_deadline: self.leader_elect_renew_deadline,
@@ -177,6 +182,13 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_duration_panics(text in "[0-9.]{0,30}(ms|s|m|h|\\PC)?[0-9.]{0,30}(ms|s|m|h)?") {
+            let _ = duration(&text);
+        }
+    }
+
     #[test]
     fn the_defaults_are_those_of_kubernetes_and_can_be_had_without_an_election() {
         let all: All = load_from("X", ["x"], |_| None).unwrap();
@@ -190,6 +202,9 @@ mod tests {
             let all: All = load_from("X", off, |_| None).unwrap();
             assert_eq!(all.leader.params("ccm", "host_1"), None);
         }
+        let all: All = load_from("X", ["x", "--leader-elect-resource-name=y"], |_| None).unwrap();
+        let params = all.leader.params("ccm", "host_1").unwrap();
+        assert_eq!((params.name.as_str(), params.field_manager.as_str()), ("y", "ccm"));
         let all: All = load_from("X", ["x", "--leader-elect"], |name| {
             (name == "X_LEADER_ELECT_LEASE_DURATION").then(|| "1m".into())
         })

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::leader::{Claim, Standing};
+use crate::shutdown::Shutdown;
 
 /// Which question a check answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,14 @@ impl Health {
             Standing::Leading => Finding::Ok,
             Standing::Standby { .. } => Finding::Standby,
             Standing::Trouble { error } => Finding::Failed(error),
+        });
+    }
+
+    /// Has `/readyz` fail from the signal to stop on.
+    pub fn add_shutdown(&self, shutdown: &Shutdown) {
+        let shutdown = shutdown.clone();
+        self.add(Probe::Ready, "shutdown", move || {
+            if shutdown.has_begun() { Finding::Failed("stopping".to_owned()) } else { Finding::Ok }
         });
     }
 
@@ -158,6 +167,18 @@ mod tests {
         well.store(false, std::sync::atomic::Ordering::Relaxed);
         assert!(!health.report(Probe::Ready, "readyz", false).healthy);
         assert_eq!(health.report(Probe::Live, "livez", false).text, "ok");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_stops_is_not_ready_but_alive() {
+        let health = Health::new();
+        let shutdown = Shutdown::on(futures::stream::pending());
+        health.add_shutdown(&shutdown);
+        assert_eq!(health.report(Probe::Ready, "readyz", false).text, "ok");
+        shutdown.begin();
+        let expected = "[-]shutdown failed: stopping\nreadyz check failed\n";
+        assert_eq!(health.report(Probe::Ready, "readyz", false).text, expected);
+        assert!(health.report(Probe::Live, "livez", false).healthy);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::exit::Fatal;
 use crate::leader::{Elector, Farewell, LeaderError};
 use crate::shutdown::{Drained, Shutdown};
 
-/// How long giving up the lease may take: a read and a write with their deadlines end well before.
+/// How long giving up the lease may take. It is two requests; a server that does not answer them must not hold up the
+/// end of a process whose lease runs out anyhow.
 const LEAVE: Duration = Duration::from_secs(5);
 
 /// Something that must not be left with work under way was.

@@ -1,4 +1,4 @@
-//! Clients of the Kubernetes API: one per controller, with an identity, over one connection pool's worth of settings.
+//! Clients of the Kubernetes API: one per controller, each with its own name, connections and bounds.
 //!
 //! kube's own client waits for ever for a server that does not answer, has no limit on requests, and repeats what
 //! was refused with 429, 503 or 504 up to fifteen times out of sight. Clients made here have a deadline on every
@@ -28,7 +28,7 @@ pub use self::limit::{Limiter, Limits, Priority, Usage};
 pub use self::source::Source;
 use crate::leader::{Claim, ElectionClient};
 
-/// A call with all its waiting and repeats takes at most this long. The API server itself gives up after 60 s; half
+/// A call with all its waiting takes at most this long. The API server itself gives up after 60 s; half
 /// of that is longer than any healthy call and short enough for a controller to notice.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -176,3 +176,12 @@ fn help_names_the_variables_and_is_no_error() {
     assert!(shown("--help").contains("--config <FILE>"));
     assert_eq!(shown("--version"), "daemon 1.2.3\n");
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_file_panics(text in "(?s)(\\PC|\n|[a-z]+ = [\\['\"0-9tf]+|\\[[a-z.]+\\]\n){0,12}") {
+        if let Err((line, _)) = load(Some(&text), &[], &[]) {
+            proptest::prop_assert!(!line.contains('\n'), "{}", line);
+        }
+    }
+}

@@ -13,8 +13,9 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use self::export::Exporter;
 
-/// What is never of use: kube logs an error of its own for each call that fails, which the caller reports better.
-const ALWAYS: &str = "kube_client::client::builder=off";
+/// What is never of use: kube logs an error of its own for each call that fails, which the caller reports better, and
+/// the crate below our leader election tells what we tell.
+const ALWAYS: &str = "kube_client::client::builder=off,kube_leader_election=warn";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
