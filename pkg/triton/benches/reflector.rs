@@ -122,7 +122,9 @@ fn quiet_hour() {
 fn serve() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let state = Arc::new(Mutex::new(State { burst: true }));
+        // Made before anything is asked, so that the reflector and not the cloud is measured.
+        let burst = (1..EVENTS).map(event).collect();
+        let state = Arc::new(Mutex::new(State { burst }));
         let server = Server::new(move |seen| state.lock().unwrap().answer(seen));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("http://{}", listener.local_addr().unwrap());
@@ -167,9 +169,10 @@ fn instance(n: u128, rev: u64) -> Value {
     })
 }
 
+/// The cloud's state: the events that the first changefeed gets.
 #[derive(Default)]
 struct State {
-    burst: bool,
+    burst: Vec<String>,
 }
 
 impl State {
@@ -184,22 +187,17 @@ impl State {
     }
 }
 
-async fn feed(socket: server::Socket, burst: bool) {
+async fn feed(socket: server::Socket, burst: Vec<String>) {
     let (mut out, mut incoming) = socket.split();
-    // Made before, so that the reflector and not the cloud is measured.
     let (sender, mut events) = mpsc::channel::<Message>(1024);
-    if burst {
-        let texts: Vec<String> = (1..EVENTS).map(event).collect();
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            for text in texts {
-                let _ = sender.send(Message::text(text)).await;
-            }
-            std::future::pending::<()>().await;
-        });
-    } else {
-        std::mem::forget(sender);
-    }
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        for text in burst {
+            let _ = sender.send(Message::text(text)).await;
+        }
+        // A closed channel would end the feed.
+        std::future::pending::<()>().await;
+    });
     loop {
         tokio::select! {
             Some(event) = events.recv() => if out.feed(event).await.is_err() { return },

@@ -1,0 +1,199 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use triton::auth::PublicKey;
+use triton_sim::Settings;
+use triton_sim::cloudapi::{ThrottleLimits, Tls};
+use triton_sim::faults::FaultPlan;
+
+/// A simulated Triton data centre: CloudAPI, CNS, CMON and the guests of its instances in one process.
+#[derive(Debug, Parser)]
+#[command(name = "triton-sim", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a data centre until it is interrupted, and print the environment for clients
+    Serve(ServeArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) simulator: SimulatorArguments,
+}
+
+/// How the settings go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// Jobs take about a second, nothing is throttled
+    Development,
+    /// Jobs take as long as in a real data centre, accounts are throttled to 10 requests a second
+    Production,
+    /// Jobs take no time, nothing is throttled
+    Instant,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulatorArguments {
+    /// Where CloudAPI listens
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", env = "TRITON_SIM_CLOUDAPI")]
+    pub(crate) cloudapi: SocketAddr,
+    /// Serve CloudAPI with TLS and a certificate that signs itself
+    #[arg(long, conflicts_with_all = ["tls_certificate", "tls_key"])]
+    pub(crate) tls: bool,
+    /// Serve CloudAPI with TLS and this certificate chain (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// The private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Where the admin API listens
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081", env = "TRITON_SIM_ADMIN")]
+    pub(crate) admin: SocketAddr,
+    /// Run without the admin API
+    #[arg(long, conflicts_with = "admin")]
+    pub(crate) no_admin: bool,
+    /// The login of the account
+    #[arg(long, value_name = "LOGIN", default_value = "acme")]
+    pub(crate) account: String,
+    /// A public key of the account, as in FILE.pub; may be repeated. Without it a key is made
+    #[arg(long, value_name = "FILE.pub")]
+    pub(crate) key: Vec<PathBuf>,
+    /// Where the key that is made is kept; without it, in a temporary directory that goes at the end
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "key", env = "TRITON_SIM_STATE")]
+    pub(crate) state: Option<PathBuf>,
+    /// The name of the data centre
+    #[arg(long, value_name = "NAME", default_value = "dc1")]
+    pub(crate) datacenter: String,
+    /// What all chance follows from: the same seed and the same requests repeat a run
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Delays and limits that go together
+    #[arg(long, value_enum, default_value = "development")]
+    pub(crate) preset: Preset,
+    /// Throttle accounts: how many requests at once, and how many a second
+    #[arg(long, value_name = "BURST:RATE", value_parser = throttle_limits)]
+    pub(crate) throttle: Option<ThrottleLimits>,
+    /// Do not throttle accounts
+    #[arg(long, conflicts_with = "throttle")]
+    pub(crate) no_throttle: bool,
+    /// How far the clocks of clients may be off
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) clock_skew: u64,
+    /// What goes wrong: a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
+    /// What goes wrong, such as requests.GetMachine.error_rate=0.1; may be repeated, and overrides the file
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) fault: Vec<String>,
+}
+
+fn throttle_limits(text: &str) -> Result<ThrottleLimits, String> {
+    let limits = text.split_once(':').and_then(|(burst, rate)| {
+        Some(ThrottleLimits { burst: burst.parse().ok()?, rate: rate.parse().ok()? })
+    });
+    limits.ok_or_else(|| "give two whole numbers, such as 30:10".to_owned())
+}
+
+fn public_key(path: &PathBuf) -> Result<PublicKey> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the key {}: check the path given to --key", path.display()))?;
+    PublicKey::from_openssh(&text)
+        .with_context(|| format!("cannot use the key {}: give the public half to --key", path.display()))
+}
+
+impl SimulatorArguments {
+    /// The settings, but for a key that has to be made.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let preset = match self.preset {
+            Preset::Development => triton_sim::Preset::Development,
+            Preset::Production => triton_sim::Preset::Production,
+            Preset::Instant => triton_sim::Preset::Instant,
+        };
+        let mut settings = Settings::preset(preset);
+        settings.cloudapi = self.cloudapi;
+        settings.tls = match (&self.tls_certificate, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(Tls::Files { certificate: certificate.clone(), key: key.clone() })
+            }
+            _ => self.tls.then_some(Tls::SelfSigned),
+        };
+        settings.admin = (!self.no_admin).then_some(self.admin);
+        settings.account.clone_from(&self.account);
+        settings.keys = self.key.iter().map(public_key).collect::<Result<_>>()?;
+        settings.world.datacenter.clone_from(&self.datacenter);
+        settings.world.seed = self.seed;
+        settings.throttle = if self.no_throttle { None } else { self.throttle.or(settings.throttle) };
+        settings.clock_skew = Duration::from_secs(self.clock_skew);
+        settings.faults = FaultPlan::load(self.faults.as_deref(), &self.fault)?;
+        Ok(settings)
+    }
+}
+
+/// What is wrong with a command line, in one line.
+pub(crate) fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let said = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let said: Vec<&str> = said.map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = said.join("; ");
+    format!("{}; see triton-sim --help", said.strip_prefix("error: ").unwrap_or(&said))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn settings(arguments: &[&str]) -> Result<Settings, String> {
+        let arguments = ["triton-sim", "serve"].iter().chain(arguments);
+        match Arguments::try_parse_from(arguments) {
+            Err(error) => Err(one_line(&error)),
+            Ok(Arguments { command: Command::Serve(serve) }) => {
+                serve.simulator.settings().map_err(|error| format!("{error:#}"))
+            }
+        }
+    }
+
+    #[test]
+    fn the_flags_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_become_settings() {
+        let default = settings(&[]).expect("valid");
+        assert_eq!((default.throttle, default.cloudapi.to_string().as_str()), (None, "127.0.0.1:8080"));
+        let production = settings(&["--preset", "production", "--tls", "--no-admin"]).expect("valid");
+        assert_eq!(production.throttle, Some(ThrottleLimits { burst: 30, rate: 10 }));
+        assert_eq!((production.tls, production.admin), (Some(Tls::SelfSigned), None));
+        let throttled = settings(&["--throttle", "5:2"]).expect("valid");
+        assert_eq!(throttled.throttle, Some(ThrottleLimits { burst: 5, rate: 2 }));
+        assert_eq!(settings(&["--preset=production", "--no-throttle"]).expect("valid").throttle, None);
+    }
+
+    #[test]
+    fn bad_input_gets_one_line_with_what_to_do() {
+        for (arguments, expected) in [
+            (&["--cloudapi", "8080"][..], "invalid value '8080' for '--cloudapi <ADDRESS:PORT>'"),
+            (&["--frobnicate"], "unexpected argument '--frobnicate' found"),
+            (&["--throttle", "5"], "give two whole numbers, such as 30:10"),
+            (&["--key", "/nonexistent.pub"], "check the path given to --key"),
+            (&["--fault", "x=1"], "--fault x=1: unknown field `x`"),
+            (&["--tls-key", "x"], "--tls-certificate"),
+            (&["--state", "x", "--key", "y"], "cannot be used with"),
+        ] {
+            let error = settings(arguments).expect_err("bad input");
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a simulator is started with.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use triton::auth::PublicKey;
+
+use crate::cloudapi::{ThrottleLimits, Tls};
+use crate::faults::FaultPlan;
+use crate::world;
+use crate::world::settings::Timing;
+
+/// How far clocks may differ (reference 1.1).
+const CLOCK_SKEW: Duration = Duration::from_secs(300);
+
+/// A choice of settings that go together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// For writing programs: jobs take about a second, and nothing is throttled.
+    #[default]
+    Development,
+    /// As a real data centre: jobs take as long as there, and accounts are throttled (reference 2.5).
+    Production,
+    /// For tests: jobs take no time, save a reboot, and nothing is throttled.
+    Instant,
+}
+
+impl Preset {
+    /// The delays of jobs.
+    #[must_use]
+    pub fn timing(self) -> Timing {
+        match self {
+            Self::Development => Timing::default(),
+            Self::Production => Timing::realistic(),
+            Self::Instant => Timing::instant(),
+        }
+    }
+
+    /// The limits on requests.
+    #[must_use]
+    pub fn throttle(self) -> Option<ThrottleLimits> {
+        (self == Self::Production).then(ThrottleLimits::default)
+    }
+}
+
+/// Settings of a simulator.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where CloudAPI listens. With port 0 the system chooses one.
+    pub cloudapi: SocketAddr,
+    /// The certificate of CloudAPI; plain HTTP without it.
+    pub tls: Option<Tls>,
+    /// Where the admin API listens, if it does.
+    pub admin: Option<SocketAddr>,
+    /// The login of the account that is there at the start.
+    pub account: String,
+    /// The keys of that account, which may be of any type that CloudAPI takes. Without one, an Ed25519 key is made,
+    /// see [`Simulator::environment`](crate::simulator::Simulator::environment).
+    pub keys: Vec<PublicKey>,
+    /// The data centre: its seed, its name, its delays, its features.
+    pub world: world::Settings,
+    /// The limits on requests, if there are any.
+    pub throttle: Option<ThrottleLimits>,
+    /// How far the clocks of clients may be off.
+    pub clock_skew: Duration,
+    /// More services for `GET /:account/services` to name, such as `docker`, with their URLs (reference 2.8).
+    pub services: BTreeMap<String, String>,
+    /// What goes wrong from the start.
+    pub faults: FaultPlan,
+}
+
+impl Settings {
+    /// On loopback addresses and ports that the system chooses, with nothing going wrong.
+    #[must_use]
+    pub fn preset(preset: Preset) -> Self {
+        let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self {
+            cloudapi: loopback,
+            tls: None,
+            admin: Some(loopback),
+            account: "acme".to_owned(),
+            keys: Vec::new(),
+            world: world::Settings { timing: preset.timing(), ..world::Settings::default() },
+            throttle: preset.throttle(),
+            clock_skew: CLOCK_SKEW,
+            services: BTreeMap::new(),
+            faults: FaultPlan::default(),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::preset(Preset::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_production_is_throttled_and_slow() {
+        for (preset, throttled) in
+            [(Preset::Development, false), (Preset::Production, true), (Preset::Instant, false)]
+        {
+            assert_eq!(Settings::preset(preset).throttle.is_some(), throttled, "{preset:?}");
+        }
+        let provision = |preset: Preset| preset.timing().provision_zone;
+        assert!(provision(Preset::Instant) < provision(Preset::Development));
+        assert!(provision(Preset::Development) < provision(Preset::Production));
+    }
+}

@@ -1,0 +1,341 @@
+//! A private Kubernetes control plane: etcd, kube-apiserver, kube-controller-manager and kube-scheduler on loopback
+//! ports of their own, with RBAC, service-account tokens and a client certificate for kubelets.
+//!
+//! It ends with the value that [`ControlPlane::start`] gives, also when a test panics or its process is killed: each
+//! server is tied to a pipe that this process holds. Several can run side by side.
+
+mod certificates;
+mod kubeconfig;
+mod process;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep};
+
+use self::certificates::Certificates;
+use self::process::Server;
+
+/// A server that takes longer to be ready has failed.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Ports are chosen before they are used; should somebody else take one in between, all is begun anew.
+const ATTEMPTS: u32 = 3;
+
+/// What a control plane is to be like.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Requests per second that the controller manager and the scheduler may send: raised where throughput is
+    /// measured.
+    pub client_qps: u32,
+    /// Starts the scheduler.
+    pub scheduler: bool,
+    /// Further flags of the API server.
+    pub apiserver_flags: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { client_qps: 200, scheduler: true, apiserver_flags: Vec::new() }
+    }
+}
+
+/// Who asks the API server.
+#[derive(Debug, Clone)]
+pub enum Identity<'a> {
+    /// Everything is allowed (`system:masters`). For the test itself, never for what is tested.
+    Admin,
+    /// A user with a client certificate.
+    User {
+        /// Its name, such as `system:node:vk-0`.
+        name: &'a str,
+        /// Its groups, such as `system:nodes`.
+        groups: &'a [&'a str],
+    },
+    /// A service account, which must exist; its token is good for an hour.
+    ServiceAccount {
+        /// Its namespace.
+        namespace: &'a str,
+        /// Its name.
+        name: &'a str,
+    },
+}
+
+/// A running control plane.
+#[derive(Debug)]
+pub struct ControlPlane {
+    // Ended in this order, before the folder is removed.
+    scheduler: Option<Server>,
+    controller_manager: Server,
+    apiserver: Server,
+    etcd: Server,
+    certificates: Certificates,
+    binaries: PathBuf,
+    admin: PathBuf,
+    url: String,
+    folder: TempDir,
+}
+
+impl ControlPlane {
+    /// Starts a control plane and waits until pods could be created in the namespace `default`.
+    ///
+    /// # Errors
+    /// When the binaries cannot be had, or a server does not become ready; the end of its log is in the error.
+    pub async fn start(options: &Options) -> Result<Self> {
+        let binaries = binaries().await?;
+        let mut failure = None;
+        for _ in 0..ATTEMPTS {
+            match Self::attempt(options, &binaries).await {
+                Ok(plane) => return Ok(plane),
+                Err(error) if format!("{error:#}").contains("address already in use") => {
+                    failure = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| anyhow::anyhow!("the control plane was not started")))
+    }
+
+    async fn attempt(options: &Options, binaries: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir().context("cannot make a folder for the control plane")?;
+        let root = folder.path();
+        let certificates = Certificates::make(root)?;
+        let [etcd_port, peer_port, api_port, manager_port, scheduler_port] = free_ports()?;
+        let etcd_url = format!("http://127.0.0.1:{etcd_port}");
+        let url = format!("https://127.0.0.1:{api_port}");
+
+        let etcd = Server::spawn(root, &binaries.join("etcd"), &etcd_flags(root, &etcd_url, peer_port))?;
+        let mut flags = apiserver_flags(root, &etcd_url, api_port);
+        flags.extend(options.apiserver_flags.iter().cloned());
+        let apiserver = Server::spawn(root, &binaries.join("kube-apiserver"), &flags)?;
+
+        let admin = certificates.kubeconfig(&url, "admin", &["system:masters"])?;
+        until_ready(&[&etcd, &apiserver], || kubectl_ok(binaries, &admin, &["get", "--raw", "/readyz"]))
+            .await?;
+
+        let manager_config = certificates.kubeconfig(&url, "system:kube-controller-manager", &[])?;
+        let flags = controller_manager_flags(root, &manager_config, manager_port, options.client_qps);
+        let controller_manager = Server::spawn(root, &binaries.join("kube-controller-manager"), &flags)?;
+        let scheduler = match options.scheduler {
+            false => None,
+            true => {
+                let config = certificates.kubeconfig(&url, "system:kube-scheduler", &[])?;
+                let flags = scheduler_flags(&config, scheduler_port, options.client_qps);
+                Some(Server::spawn(root, &binaries.join("kube-scheduler"), &flags)?)
+            }
+        };
+        // Without it, pods are refused.
+        let account = ["get", "serviceaccount", "default", "--namespace", "default"];
+        until_ready(&[&etcd, &apiserver, &controller_manager], || kubectl_ok(binaries, &admin, &account))
+            .await?;
+
+        let binaries = binaries.to_owned();
+        Ok(Self {
+            scheduler,
+            controller_manager,
+            apiserver,
+            etcd,
+            certificates,
+            binaries,
+            admin,
+            url,
+            folder,
+        })
+    }
+
+    /// The API server's URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The folder of certificates, logs and data, gone with the control plane.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A kubeconfig file for this identity.
+    ///
+    /// # Errors
+    /// When a service account's token cannot be had.
+    pub async fn kubeconfig(&self, identity: &Identity<'_>) -> Result<PathBuf> {
+        match identity {
+            Identity::Admin => Ok(self.admin.clone()),
+            Identity::User { name, groups } => self.certificates.kubeconfig(&self.url, name, groups),
+            Identity::ServiceAccount { namespace, name } => {
+                let token = self.kubectl(&["create", "token", name, "--namespace", namespace]).await?;
+                self.certificates.token_kubeconfig(&self.url, &format!("{namespace}-{name}"), token.trim())
+            }
+        }
+    }
+
+    /// The folder with `kubectl`, `helm` and the servers.
+    pub fn binaries(&self) -> &Path {
+        &self.binaries
+    }
+
+    /// Runs kubectl as [`Identity::Admin`] and gives what it prints.
+    ///
+    /// # Errors
+    /// When kubectl fails; its own words are in the error.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        let output =
+            kubectl(&self.binaries, &self.admin, arguments).output().await.context("cannot run kubectl")?;
+        if !output.status.success() {
+            bail!("kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Stops the API server in its tracks, as a machine that hangs, or lets it go on.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn freeze_apiserver(&self, frozen: bool) -> Result<()> {
+        self.apiserver.signal(if frozen { "STOP" } else { "CONT" })
+    }
+
+    /// The end of every server's log, for the message of a test that fails.
+    pub fn logs(&self) -> String {
+        let servers = [
+            Some(&self.etcd),
+            Some(&self.apiserver),
+            Some(&self.controller_manager),
+            self.scheduler.as_ref(),
+        ];
+        servers.into_iter().flatten().map(Server::end_of_log).collect()
+    }
+}
+
+/// The folder with the binaries, built if need be, which takes minutes once.
+async fn binaries() -> Result<PathBuf> {
+    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/control-plane/build");
+    let output =
+        Command::new(&build).stderr(Stdio::inherit()).output().await.context("cannot run the build")?;
+    if !output.status.success() {
+        bail!("the control plane's binaries cannot be had; hack/control-plane/build says why");
+    }
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
+/// Ports that nobody uses now.
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    // All are held until all are chosen, so that they differ.
+    let mut held = Vec::new();
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind("127.0.0.1:0").context("no free port on loopback")?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+async fn until_ready<F: Future<Output = bool>>(servers: &[&Server], ready: impl Fn() -> F) -> Result<()> {
+    let deadline = Instant::now() + READY_WITHIN;
+    loop {
+        if ready().await {
+            return Ok(());
+        }
+        let ended = servers.iter().find(|server| server.has_ended());
+        if ended.is_some() || Instant::now() > deadline {
+            let logs: String = servers.iter().map(|server| server.end_of_log()).collect();
+            bail!("the control plane did not become ready:\n{logs}");
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn kubectl(binaries: &Path, kubeconfig: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binaries.join("kubectl"));
+    command.arg("--kubeconfig").arg(kubeconfig).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn kubectl_ok(binaries: &Path, kubeconfig: &Path, arguments: &[&str]) -> bool {
+    kubectl(binaries, kubeconfig, arguments).output().await.is_ok_and(|output| output.status.success())
+}
+
+fn etcd_flags(root: &Path, url: &str, peer_port: u16) -> Vec<String> {
+    let peer = format!("http://127.0.0.1:{peer_port}");
+    vec![
+        format!("--data-dir={}", root.join("etcd").display()),
+        format!("--listen-client-urls={url}"),
+        format!("--advertise-client-urls={url}"),
+        format!("--listen-peer-urls={peer}"),
+        format!("--initial-advertise-peer-urls={peer}"),
+        format!("--initial-cluster=default={peer}"),
+        // The data does not outlive the test.
+        "--unsafe-no-fsync".to_owned(),
+        "--log-level=warn".to_owned(),
+    ]
+}
+
+fn apiserver_flags(root: &Path, etcd_url: &str, port: u16) -> Vec<String> {
+    let file = |name: &str| root.join(name).display().to_string();
+    vec![
+        format!("--etcd-servers={etcd_url}"),
+        "--bind-address=127.0.0.1".to_owned(),
+        "--advertise-address=127.0.0.1".to_owned(),
+        format!("--secure-port={port}"),
+        format!("--tls-cert-file={}", file("apiserver.crt")),
+        format!("--tls-private-key-file={}", file("apiserver.key")),
+        format!("--client-ca-file={}", file("ca.crt")),
+        format!("--kubelet-certificate-authority={}", file("ca.crt")),
+        format!("--kubelet-client-certificate={}", file("apiserver-kubelet-client.crt")),
+        format!("--kubelet-client-key={}", file("apiserver-kubelet-client.key")),
+        format!("--requestheader-client-ca-file={}", file("front-proxy-ca.crt")),
+        "--requestheader-allowed-names=front-proxy-client".to_owned(),
+        "--requestheader-username-headers=X-Remote-User".to_owned(),
+        "--requestheader-group-headers=X-Remote-Group".to_owned(),
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
+        format!("--proxy-client-cert-file={}", file("front-proxy-client.crt")),
+        format!("--proxy-client-key-file={}", file("front-proxy-client.key")),
+        format!("--service-account-key-file={}", file("service-account.pub")),
+        format!("--service-account-signing-key-file={}", file("service-account.key")),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        "--authorization-mode=Node,RBAC".to_owned(),
+        "--enable-admission-plugins=NodeRestriction".to_owned(),
+        "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
+        // Loopback addresses are no endpoints.
+        "--endpoint-reconciler-type=none".to_owned(),
+        "--allow-privileged=true".to_owned(),
+    ]
+}
+
+fn controller_manager_flags(root: &Path, kubeconfig: &Path, port: u16, qps: u32) -> Vec<String> {
+    let file = |name: &str| root.join(name).display().to_string();
+    vec![
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--authentication-kubeconfig={}", kubeconfig.display()),
+        format!("--authorization-kubeconfig={}", kubeconfig.display()),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--secure-port={port}"),
+        "--leader-elect=false".to_owned(),
+        "--cloud-provider=external".to_owned(),
+        "--use-service-account-credentials=true".to_owned(),
+        format!("--service-account-private-key-file={}", file("service-account.key")),
+        format!("--root-ca-file={}", file("ca.crt")),
+        format!("--cluster-signing-cert-file={}", file("ca.crt")),
+        format!("--cluster-signing-key-file={}", file("ca.key")),
+        format!("--kube-api-qps={qps}"),
+        format!("--kube-api-burst={}", qps.saturating_mul(2)),
+    ]
+}
+
+fn scheduler_flags(kubeconfig: &Path, port: u16, qps: u32) -> Vec<String> {
+    vec![
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--authentication-kubeconfig={}", kubeconfig.display()),
+        format!("--authorization-kubeconfig={}", kubeconfig.display()),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--secure-port={port}"),
+        "--leader-elect=false".to_owned(),
+        format!("--kube-api-qps={qps}"),
+        format!("--kube-api-burst={}", qps.saturating_mul(2)),
+    ]
+}

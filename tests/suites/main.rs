@@ -1,0 +1,11 @@
+//! Suites that need a real control plane or a simulated data centre.
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the way tests fail"
+)]
+
+mod control_plane;
+mod triton_cli;
