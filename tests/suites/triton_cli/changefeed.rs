@@ -1,13 +1,11 @@
 //! `changefeed`.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 use tokio::time::timeout;
 
-use super::stage::Stage;
+use super::stage::{BOUND, Stage};
 
 /// A running `triton changefeed`.
 struct Feed {
@@ -25,7 +23,7 @@ impl Feed {
     }
 
     async fn line(&mut self) -> String {
-        let line = timeout(Duration::from_secs(30), self.lines.next_line()).await;
+        let line = timeout(BOUND, self.lines.next_line()).await;
         line.expect("it says nothing for half a minute").unwrap().expect("it has ended")
     }
 
@@ -77,7 +75,7 @@ async fn changes_are_printed_as_they_happen() {
     // The CLI ends when the feed is cut.
     stage.simulator.control().cut_feeds();
     for mut feed in [all, one, text] {
-        let ended = timeout(Duration::from_secs(30), feed.child.wait()).await;
+        let ended = timeout(BOUND, feed.child.wait()).await;
         assert!(ended.expect("it ends").unwrap().success());
     }
 }

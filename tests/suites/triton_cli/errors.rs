@@ -36,7 +36,7 @@ async fn refusals() {
         (3, &["create", "windows", "g1.nano"], "triton instance create: error (ResourceNotFound): "),
         (3, &["create", "base-64-lts", "g9.huge"], "triton instance create: error (ResourceNotFound): "),
         // Usage errors send nothing.
-        (2, &["inst", "get"], "triton instance get: error (Usage): "),
+        (1, &["inst", "tag", "get", "web"], "triton instance tag get: error (Usage): "),
     ] {
         let said = stage.refused(code, arguments).await;
         assert!(said.starts_with(error), "{arguments:?}: {said}");

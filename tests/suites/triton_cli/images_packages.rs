@@ -68,7 +68,13 @@ async fn an_image_of_an_instance() {
     let foreign = stage.refused(1, &["image", "update", "base-64-lts", "description=mine"]).await;
     assert!(foreign.starts_with("triton image update: error (NotImageOwner): "), "{foreign}");
     let refused = stage.refused(1, &["image", "copy", id, "nowhere"]).await;
-    assert!(refused.starts_with("triton image copy: error"), "{refused}");
+    assert!(
+        refused.contains("\"nowhere\" is not a valid datacenter name, possible names are: dc1"),
+        "{refused}"
+    );
+    // Images that are one's own, or public, are not cloned but used.
+    let refused = stage.refused(1, &["image", "clone", id]).await;
+    assert!(refused.starts_with("triton image clone: error"), "{refused}");
 
     stage.ok(&["image", "delete", "-f", id]).await;
     let refused = stage.refused(3, &["image", "get", id]).await;

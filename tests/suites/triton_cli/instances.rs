@@ -1,11 +1,14 @@
 //! `instance` but for what has a file of its own, and the commands beside it such as `create`.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::join;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use triton_sim::cloudapi::Operation;
 use triton_sim::faults::{FaultPlan, InstanceFaults, Rate};
 
-use super::stage::{Stage, column, texts};
+use super::stage::{BOUND, Stage, column, texts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn create_waits_until_the_instance_runs() {
@@ -108,26 +111,29 @@ async fn waits_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_wait_the_command_is_faster_than_the_job() {
-    let Some(stage) = Stage::slow().await else { return };
-    let made = &stage.lines(&["create", "-j", "-n", "web", "base-64-lts", "g1.nano"]).await[0];
-    let id = made["id"].as_str().unwrap();
-    let said = stage.ok(&["inst", "wait", "web"]).await.out;
+async fn wait_sees_what_others_do() {
+    let Some(stage) = Stage::up().await else { return };
+    let id = stage.instance("web", &[]).await;
+    let wait = stage.cli.run(&["inst", "wait", "-s", "stopped,failed", "web"]);
+    let stop = async {
+        stage.until("it waits", || stage.requests(Operation::GetMachine) > 1).await;
+        stage.ok(&["stop", "web"]).await
+    };
+    let (waited, stopped) = join!(wait, stop);
+    assert_eq!(stopped.out, format!("Stop (async) instance web ({id})\n"));
+    let waited = waited.unwrap();
+    assert_eq!(waited.code, Some(0), "{waited:?}");
     assert_eq!(
-        said,
+        waited.out,
         format!(
-            "Waiting for instance web ({id}) to enter state (states: running, failed)\n\
-             1/1: Instance web ({id}) moved to state running\n"
+            "Waiting for instance web ({id}) to enter state (states: stopped, failed)\n\
+             1/1: Instance web ({id}) moved to state stopped\n"
         )
     );
-    let said = stage.ok(&["stop", "web"]).await.out;
-    assert_eq!(said, format!("Stop (async) instance web ({id})\n"));
-    let said = stage.ok(&["inst", "wait", "-s", "stopped", "web"]).await.out;
-    assert!(said.ends_with("moved to state stopped\n"), "{said}");
     // Too late: it has stopped before. The job fails, which shows in the audit only.
-    stage.ok(&["stop", id]).await;
+    stage.ok(&["stop", &id]).await;
     stage.until("the job has ended", || stage.simulator.control().read(|world| world.pending() == 0)).await;
-    let audit = stage.lines(&["inst", "audit", "-j", id]).await;
+    let audit = stage.lines(&["inst", "audit", "-j", &id]).await;
     assert_eq!(texts(&audit[0], ["action", "success"]), ["stop", "no"]);
 }
 
@@ -204,4 +210,20 @@ async fn affinity_places_instances() {
     let bad = ["create", "-a", "instance=first", "base-64-lts", "g1.nano"];
     let refused = stage.refused(1, &bad).await;
     assert!(refused.contains("error creating instance"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zones_have_no_console() {
+    let Some(stage) = Stage::up().await else { return };
+    stage.instance("web", &[]).await;
+    let mut child = stage.cli.spawn(&["inst", "vnc", "web"]).unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = timeout(BOUND, said.next_line()).await.unwrap().unwrap().unwrap();
+    let address = line.strip_prefix("Listening on vnc://").unwrap_or_else(|| panic!("{line:?}"));
+    // CloudAPI is asked when somebody connects.
+    let _connection = TcpStream::connect(address).await.unwrap();
+    let ended = timeout(BOUND, child.wait_with_output()).await.unwrap().unwrap();
+    let error = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{error}");
+    assert!(error.contains("MachineHasNoVNCError"), "{error}");
 }

@@ -12,7 +12,7 @@ use triton_sim::world::settings::Timing;
 use triton_sim::{Preset, Settings, Simulator};
 
 /// How long a condition may take to come true.
-const BOUND: Duration = Duration::from_secs(30);
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
 
 /// How long each job of a [`Stage::slow`] data centre takes: longer than the CLI needs to look for the first time,
 /// so that it cannot succeed without waiting.

@@ -72,13 +72,10 @@ async fn waits_wait() {
     let stage = &stage;
     let (one, two) = join!(stage.instance("one", &[]), stage.instance("two", &[]));
     let tags = async {
-        stage.ok(&["inst", "tag", "set", "-q", "one", "early=1"]).await;
-        assert_eq!(stage.json(&["inst", "tag", "list", "-j", &one]).await, json!({}));
-        let set = stage.json(&["inst", "tag", "set", "-w", "-j", &one, "late=yes"]).await;
-        assert_eq!(set["late"], "yes");
-        assert!(stage.requests(Operation::ListMachineTags) > 2, "it asked more than once");
-        let now = stage.json(&["inst", "tag", "list", "-j", &one]).await;
-        assert_eq!(now, json!({"early": 1, "late": "yes"}));
+        let set = stage.json(&["inst", "tag", "set", "-w", "-j", "one", "a=1"]).await;
+        assert_eq!(set, json!({"a": 1}));
+        assert!(stage.requests(Operation::ListMachineTags) > 1, "it asked more than once");
+        assert_eq!(stage.json(&["inst", "tag", "list", "-j", &one]).await, set);
     };
     // The CLI waits for an entry in the audit that is later than the answer to its request.
     let metadata = async {
