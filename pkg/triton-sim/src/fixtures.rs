@@ -19,7 +19,7 @@
 //! | `ae700003-…`, `ae700004-…` | its members, 198.51.100.0/24 and 192.0.2.0/24 |
 //! | `ae700005-…` | `My-Fabric-Network` of `acme`, 192.168.128.0/22 on VLAN 2, its default network |
 //! | `ae700006-…` | the same of `initech` |
-//! | `c0de0001-…` to `c0de0004-…` | compute nodes of 256 GiB memory and 4 TiB disk |
+//! | `c0de0001-…` to `c0de0004-…` | compute nodes of 2 TiB memory and 64 TiB disk, room for thousands |
 
 use std::net::Ipv4Addr;
 
@@ -128,7 +128,7 @@ pub fn data_center(settings: Settings, now: Timestamp, keys: &[String]) -> Resul
     add_packages(&mut world, &ids);
     add_images(&mut world, &ids, now);
     for (number, id) in (1..).zip(ids.nodes) {
-        world.add_compute_node(ComputeNode::new(id, format!("cn{number}"), 256 << 10, 4 << 20));
+        world.add_compute_node(ComputeNode::new(id, format!("cn{number}"), 2 << 20, 64 << 20));
     }
     Ok(world)
 }
@@ -200,6 +200,7 @@ fn add_packages(world: &mut World, ids: &Ids) {
             flexible_disk: hvm,
             disks: None,
             os: None,
+            networks: Vec::new(),
             active: true,
             owners: Vec::new(),
         });

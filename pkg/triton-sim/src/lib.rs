@@ -5,13 +5,16 @@
 
 pub mod admin;
 pub mod cloudapi;
+pub mod cmon;
 pub mod cns;
 pub mod engine;
 pub mod faults;
 pub mod fixtures;
+pub mod guests;
 pub mod keys;
 pub mod settings;
 pub mod simulator;
+mod stop;
 pub mod view;
 pub mod world;
 

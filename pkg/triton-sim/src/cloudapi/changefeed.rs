@@ -44,7 +44,9 @@ const MAX_REGISTRATION: usize = 1 << 20;
 /// After events were sent, more are collected for so long, so that many clients and events cost few wake-ups.
 const COLLECT: Duration = Duration::from_millis(20);
 /// How long a client may take to accept what is sent.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it may take to accept that the feed ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An event as its clients get it.
 #[derive(Debug)]
@@ -278,7 +280,7 @@ async fn serve(socket: Upgraded, mut events: broadcast::Receiver<Arc<Event>>) {
             },
         }
     }
-    let _ = timeout(SEND_TIMEOUT, socket.close(None)).await;
+    let _ = timeout(CLOSE_TIMEOUT, socket.close(None)).await;
 }
 
 /// Sends an event and all that wait behind it, and says whether any went out; `None` when the client is gone, did

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
@@ -11,6 +12,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use jiff::Timestamp;
 use semver::Version;
 use serde::Serialize;
+use tokio::time::{Sleep, sleep};
 
 use super::call::below_account;
 use super::error::ApiError;
@@ -25,6 +27,9 @@ const QUERY_LIMIT: HeaderName = HeaderName::from_static("x-query-limit");
 const JOB: HeaderName = HeaderName::from_static("x-job-uuid");
 /// The header with the name of the data centre.
 const DATACENTER: HeaderName = HeaderName::from_static("triton-datacenter-name");
+
+/// How long the first half of a body that breaks off has to be sent.
+const TEAR_AFTER: Duration = Duration::from_millis(20);
 
 /// What an endpoint answers.
 #[derive(Clone, Debug)]
@@ -177,7 +182,7 @@ pub(crate) fn finish(
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
             if !head_only {
-                *response.body_mut() = if torn { ReplyBody::torn(body) } else { ReplyBody::whole(body) };
+                *response.body_mut() = if torn { ReplyBody::torn(&body) } else { ReplyBody::whole(body) };
             }
         }
         None if reply.status != StatusCode::NO_CONTENT && reply.status != StatusCode::SWITCHING_PROTOCOLS => {
@@ -193,18 +198,22 @@ pub(crate) fn finish(
 pub(crate) struct ReplyBody {
     rest: Option<Bytes>,
     announced: u64,
-    torn: bool,
+    /// When it breaks off: a little later than its first half, which would otherwise not be sent at all.
+    torn: Option<Pin<Box<Sleep>>>,
 }
 
 impl ReplyBody {
     fn whole(body: Bytes) -> Self {
-        Self { announced: body.len() as u64, rest: Some(body).filter(|body| !body.is_empty()), torn: false }
+        Self { announced: body.len() as u64, rest: Some(body).filter(|body| !body.is_empty()), torn: None }
     }
 
-    fn torn(body: Bytes) -> Self {
-        let announced = body.len() as u64;
-        let half = body.len() / 2;
-        Self { rest: Some(body.slice(..half)).filter(|body| !body.is_empty()), announced, torn: true }
+    fn torn(body: &Bytes) -> Self {
+        let half = body.slice(..body.len() / 2);
+        Self {
+            rest: Some(half).filter(|body| !body.is_empty()),
+            announced: body.len() as u64,
+            torn: Some(Box::pin(sleep(TEAR_AFTER))),
+        }
     }
 }
 
@@ -214,19 +223,19 @@ impl Body for ReplyBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if let Some(rest) = self.rest.take() {
             return Poll::Ready(Some(Ok(Frame::data(rest))));
         }
-        if std::mem::take(&mut self.torn) {
-            return Poll::Ready(Some(Err(io::Error::other("broken off on purpose"))));
-        }
-        Poll::Ready(None)
+        let Some(torn) = &mut self.torn else { return Poll::Ready(None) };
+        ready!(torn.as_mut().poll(context));
+        self.torn = None;
+        Poll::Ready(Some(Err(io::Error::other("broken off on purpose"))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_none() && !self.torn
+        self.rest.is_none() && self.torn.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -1,6 +1,7 @@
 //! What happens to the nth request and to the nth event: pure functions of a seed.
 
 use std::time::Duration;
+use uuid::Uuid;
 
 use fastrand::Rng;
 
@@ -43,7 +44,7 @@ impl Decision {
         if self.missing_row_rate == Rate::NEVER {
             return true;
         }
-        let (high, low) = ((row >> 64) as u64, (row & u128::from(u64::MAX)) as u64);
+        let (high, low) = Uuid::from_u128(row).as_u64_pair();
         let mut rng = generator(&[self.row_seed, high, low]);
         !self.missing_row_rate.hits(rng.f64())
     }

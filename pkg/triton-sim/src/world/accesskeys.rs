@@ -102,3 +102,6 @@ impl World {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -258,3 +258,6 @@ pub(super) fn set_profile(profile: &mut BTreeMap<&'static str, String>, params: 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -337,3 +337,6 @@ pub(super) fn is_name(name: &str) -> bool {
     name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
+
+#[cfg(test)]
+mod tests;

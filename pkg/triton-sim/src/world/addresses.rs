@@ -67,6 +67,11 @@ impl Addresses {
         self.known.iter().map(|(ip, address)| (*ip, address))
     }
 
+    /// How many addresses are known.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     /// Whether an instance has any of the addresses.
     pub(super) fn in_use(&self) -> bool {
         self.known.values().any(|address| address.instance.is_some())

@@ -16,7 +16,7 @@ use super::params::{self, Params};
 const MAX_DESCRIPTION: usize = 255;
 
 /// The most rules of one account. The bound is ours.
-const MAX_RULES: usize = 5000;
+const MAX_RULES: usize = 20_000;
 
 /// A firewall rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -117,3 +117,6 @@ impl World {
         remove(&mut self.owner_mut(owner)?.keys, name)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,7 @@ pub struct Machine {
     pub image: ImageId,
     /// Its package.
     pub package: PackageId,
-    /// The name of its package; empty when that is gone.
+    /// The name of its package.
     pub package_name: Arc<str>,
     /// Memory in MiB.
     pub memory_mib: u64,

@@ -31,8 +31,8 @@ pub(super) fn check(metadata: &Metadata) -> Result<(), FieldError> {
     }
 }
 
-/// The bytes that metadata takes, about.
-fn size(metadata: &Metadata) -> usize {
+/// The bytes that metadata or tags take, about.
+pub(super) fn size(metadata: &Metadata) -> usize {
     let value_size = |value: &Value| value.as_str().map_or(8, str::len);
     metadata.iter().map(|(key, value)| key.len() + value_size(value)).sum()
 }

@@ -59,6 +59,11 @@ mod tasks;
 mod view;
 pub mod volumes;
 
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod testing;
+
 pub use error::{FieldError, Refusal, WorldError};
 pub use machine::{AuditEntry, Brand, Caller, CallerKind, Mac, Machine};
 pub use params::Params;

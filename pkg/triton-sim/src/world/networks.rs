@@ -15,6 +15,9 @@ use super::fabrics::Vlan;
 use super::machine::{Mac, Nic};
 use super::params::{self, Params};
 
+/// The most addresses of one network that are known, beyond which none can be reserved. The bound is ours.
+const MAX_ADDRESSES: usize = 100_000;
+
 /// A network that instances have NICs on.
 #[derive(Debug, Clone)]
 pub struct Network {
@@ -362,6 +365,9 @@ impl World {
             let message = format!("IP {ip} on network {id} is in use by another account");
             return Err(WorldError::invalid_argument(message));
         }
+        if reserved && network.addresses.len() >= MAX_ADDRESSES {
+            return Err(WorldError::overloaded(format!("too many addresses of network {id} are reserved")));
+        }
         if let Some(network) = self.networks.networks.get_mut(&id) {
             network.addresses.set_reserved(ip, owner, reserved);
         }
@@ -378,3 +384,6 @@ fn parse_address(network: &Network, text: &str) -> Result<Ipv4Addr, WorldError> 
         Err(WorldError::invalid_argument("property \"ip\": IP is not in subnet"))
     }
 }
+
+#[cfg(test)]
+mod tests;

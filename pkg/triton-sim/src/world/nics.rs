@@ -95,6 +95,10 @@ impl World {
         }
         self.check_wanted_address(&interface)?;
         let machine = self.machine_for(owner, id, "add_nics")?;
+        if !machine.is_active() {
+            // A failed instance has nothing that a NIC could be added to.
+            return Err(WorldError::invalid_argument("Server does not support that network"));
+        }
         if machine.nics.len() + machine.pending_nics.len() >= MAX_NICS {
             let message = format!("an instance can have {MAX_NICS} NICs at most");
             return Err(WorldError::invalid_argument(message));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use semver::Version;
 use serde_json::Value;
-use triton::id::{AccountId, PackageId};
+use triton::id::{AccountId, NetworkId, PackageId};
 
 use super::World;
 use super::error::WorldError;
@@ -45,6 +45,8 @@ pub struct Package {
     pub disks: Option<Vec<Option<u64>>>,
     /// The operating system its images must have.
     pub os: Option<String>,
+    /// The networks of instances for which none are asked.
+    pub networks: Vec<NetworkId>,
     /// Whether it may be used.
     pub active: bool,
     /// The accounts that may use it; all when empty.
@@ -121,3 +123,6 @@ impl Package {
                 .is_none_or(|wanted| wanted == self.flexible_disk.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,3 +199,6 @@ impl Default for Timing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,18 +78,18 @@ impl Table {
         }
     }
 
-    fn unlink(&mut self, machine: &Machine) {
-        let Some(owned) = self.by_owner.get_mut(&machine.owner) else {
+    fn unlink(&mut self, owner: AccountId, id: InstanceId, name: &str) {
+        let Some(owned) = self.by_owner.get_mut(&owner) else {
             return;
         };
-        owned.all.remove(&machine.id);
-        if owned.active.remove(&machine.id) {
+        owned.all.remove(&id);
+        if owned.active.remove(&id) {
             self.active -= 1;
         }
-        if let Some(ids) = owned.names.get_mut(&machine.name) {
-            ids.remove(&machine.id);
+        if let Some(ids) = owned.names.get_mut(name) {
+            ids.remove(&id);
             if ids.is_empty() {
-                owned.names.remove(&machine.name);
+                owned.names.remove(name);
             }
         }
     }
@@ -103,27 +103,23 @@ impl Table {
     /// Changes a row and keeps the indexes right.
     fn edit(&mut self, id: InstanceId, change: impl FnOnce(&mut Machine)) -> Option<&Arc<Machine>> {
         let row = self.rows.get_mut(&id)?;
-        let (name, active, state) = (row.name.clone(), row.is_active(), row.stored_state);
-        let machine = Arc::make_mut(row);
-        change(machine);
-        if machine.name != name || machine.is_active() != active {
-            let now = row.clone();
-            let mut earlier = (*now).clone();
-            (earlier.name, earlier.stored_state) = (name, state);
-            self.unlink(&earlier);
-            self.link(&now);
+        let (name, active) = (row.name.clone(), row.is_active());
+        change(Arc::make_mut(row));
+        if row.name != name || row.is_active() != active {
+            let row = row.clone();
+            self.unlink(row.owner, id, &name);
+            self.link(&row);
         }
         self.rows.get(&id)
     }
 
     /// Forgets the oldest destroyed or failed instances beyond `most`, and says which.
-    fn prune(&mut self, most: usize) -> Vec<InstanceId> {
+    fn prune(&mut self, most: usize) -> Vec<Arc<Machine>> {
         let excess = self.tombstones.len().saturating_sub(most);
-        let forgotten: Vec<InstanceId> = self.tombstones.drain(..excess).collect();
-        for id in &forgotten {
-            if let Some(machine) = self.rows.remove(id) {
-                self.unlink(&machine);
-            }
+        let ids: Vec<InstanceId> = self.tombstones.drain(..excess).collect();
+        let forgotten: Vec<Arc<Machine>> = ids.iter().filter_map(|id| self.rows.remove(id)).collect();
+        for machine in &forgotten {
+            self.unlink(machine.owner, machine.id, &machine.name);
         }
         forgotten
     }
@@ -146,8 +142,9 @@ impl World {
             return;
         };
         self.publish(at, machine, sub_resources);
-        for id in self.machines.prune(self.settings.max_tombstones) {
-            self.forget_jobs(id);
+        for machine in self.machines.prune(self.settings.max_tombstones) {
+            self.forget_jobs(machine.id);
+            self.forget_role_tags(machine.owner, &format!("machines/{}", machine.id));
         }
     }
 

@@ -168,9 +168,9 @@ impl World {
             Task::SetDeletionProtection(on) => {
                 self.edit(at, id, &["indestructible_zoneroot"], |machine| machine.deletion_protection = *on);
             }
-            Task::SetTags(set) => self.tags_change(at, id, set, &[]),
-            Task::ReplaceTags { set, remove } => self.tags_change(at, id, set, remove),
-            Task::RemoveTags(remove) => self.tags_change(at, id, &Tags::new(), remove),
+            Task::SetTags(set) => return self.tags_change(at, id, set, &[]),
+            Task::ReplaceTags { set, remove } => return self.tags_change(at, id, set, remove),
+            Task::RemoveTags(remove) => return self.tags_change(at, id, &Tags::new(), remove),
             Task::SetMetadata(set) => return self.metadata_changes(at, id, set, &[]),
             Task::ReplaceMetadata { set, remove } => return self.metadata_changes(at, id, set, remove),
             Task::RemoveMetadata(key) => {

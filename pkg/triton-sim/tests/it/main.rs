@@ -12,7 +12,11 @@
 
 mod admin;
 mod client;
+mod cmon;
 mod cns;
+mod data_center;
+mod faults;
+mod guests;
 mod http;
 mod openapi;
 mod raw;

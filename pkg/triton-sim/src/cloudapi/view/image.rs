@@ -93,7 +93,7 @@ impl<'a> Image<'a> {
                 max_ram: image.max_ram_mib,
                 min_memory: image.min_ram_mib,
                 min_ram: image.min_ram_mib,
-                brand: image.brand.map(|brand| brand.as_str()),
+                brand: image.brand.map(crate::world::machine::Brand::as_str),
                 bootrom: image.bootrom.as_deref(),
             },
             kind: match (*version >= TYPES_SINCE, zvol) {

@@ -38,7 +38,7 @@ impl Entry {
             MigrationState::Failed => ("failed", 50),
             MigrationState::Aborted => ("aborted", 100),
             MigrationState::Paused | MigrationState::Successful | MigrationState::Finished => {
-                ("success", 100)
+                ("successful", 100)
             }
         };
         let message = match progress.phase {

@@ -52,7 +52,7 @@ impl<'a> Package<'a> {
             default: package.default,
             group: &package.group,
             description: &package.description,
-            brand: package.brand.map(|brand| brand.as_str()),
+            brand: package.brand.map(crate::world::machine::Brand::as_str),
             flexible_disk: package.flexible_disk.then_some(true),
             disks,
         }

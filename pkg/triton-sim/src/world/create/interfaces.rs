@@ -32,19 +32,23 @@ pub(in crate::world) fn ip_in_use() -> WorldError {
 }
 
 impl World {
-    /// The networks of a request, each once: those listed, else one external and one internal network.
+    /// The networks of a request, each once: those listed, else those of the package, else one external and one
+    /// internal network.
     pub(super) fn interfaces(
         &self,
         owner: AccountId,
-        _package: &Package,
+        package: &Package,
         params: &Params,
     ) -> Result<Vec<Interface>, WorldError> {
+        let any = |network| Interface { network, ip: None };
         let Some(Value::Array(values)) = params.get("networks") else {
+            if !package.networks.is_empty() {
+                return Ok(package.networks.iter().copied().map(any).collect());
+            }
             let networks = self.list_networks(owner, false);
             let external = networks.iter().find(|network| network.public());
             let internal = networks.iter().find(|network| !network.public());
-            let both = external.into_iter().chain(internal);
-            return Ok(both.map(|network| Interface { network: network.id(), ip: None }).collect());
+            return Ok(external.into_iter().chain(internal).map(|network| any(network.id())).collect());
         };
         let mut seen = BTreeSet::new();
         let mut interfaces = Vec::new();
@@ -52,7 +56,7 @@ impl World {
             let interface = match value {
                 Value::String(text) => {
                     let network = text.parse().map_err(|_| invalid("Invalid Networks"))?;
-                    Interface { network, ip: None }
+                    any(network)
                 }
                 Value::Object(object) => self.interface(owner, object)?,
                 _ => {

@@ -247,14 +247,14 @@ impl World {
         Ok(wanted)
     }
 
-    /// The account's keys, for guests that take them from their metadata (reference 2.8).
+    /// The account's keys, unless the request has some, for guests that take them from their metadata (reference 2.14).
     fn add_account_keys(&self, machine: &mut Machine, image: &Image) {
         if image.needs_password {
             return;
         }
         let keys = self.accounts.get(&machine.owner).map(|account| account.keys.as_slice());
         let keys: String = keys.unwrap_or_default().iter().map(|key| format!("{}\n", key.openssh)).collect();
-        machine.metadata.insert("root_authorized_keys".to_owned(), Value::String(keys));
+        machine.metadata.entry("root_authorized_keys".to_owned()).or_insert(Value::String(keys));
     }
 
     /// Makes an instance that runs at once, as fixtures and benchmarks want it.

@@ -114,7 +114,9 @@ impl World {
         let tags = &mut self.rbac_mut(owner).tags;
         if ids.is_empty() {
             tags.remove(&resource);
-        } else if tags.len() < MAX_TAGGED || tags.contains_key(&resource) {
+        } else if tags.len() >= MAX_TAGGED && !tags.contains_key(&resource) {
+            return Err(WorldError::overloaded("too many resources are tagged with roles"));
+        } else {
             tags.insert(resource, ids);
         }
         Ok(self.role_tags(owner, path))

@@ -106,7 +106,7 @@ impl Document {
         }
         match body {
             Value::Array(items) => {
-                items.iter().for_each(|item| self.walk(name, &schema["items"], item, found))
+                items.iter().for_each(|item| self.walk(name, &schema["items"], item, found));
             }
             Value::Object(fields) => {
                 let Some(properties) = schema["properties"].as_object() else { return };
