@@ -42,6 +42,4 @@ async fn volumes() {
     assert!(said.ends_with("Deleted volume data\n"), "{said}");
     let gone = stage.refused(3, &["volume", "get", "data"]).await;
     assert!(gone.starts_with("triton volume get: error (ResourceNotFound): "), "{gone}");
-    let gone = stage.refused(1, &["volume", "get", id]).await;
-    assert!(gone.starts_with("triton volume get: error (VolumeNotFound): "), "{gone}");
 }
