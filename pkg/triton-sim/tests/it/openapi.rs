@@ -12,6 +12,7 @@ use document::Document;
 
 /// Fields that are answered without being in the document: the schema and the field, and why.
 const UNDOCUMENTED: &[(&str, &str, &str)] = &[
+    ("VolumeSize", "type", "the server says which type of volume a size is for"),
     ("Error", "errors", "the wrong fields of ValidationFailed and InvalidParameters (reference 2.4)"),
     ("Snapshot", "size", "in the reference (2.20)"),
     ("User", "roles", "with `membership`, which the official client sends"),
