@@ -1,0 +1,73 @@
+//! The names that we write on Kubernetes objects and on instances, all in one place.
+
+/// The prefix of our annotations, labels and load-balancer classes.
+pub const PREFIX: &str = "tritondatacenter.com/";
+
+/// Annotations of pods, without [`PREFIX`]; those of the original Triton provider are also read without it.
+pub mod annotation {
+    /// Package, by id or name.
+    pub const PACKAGE: &str = "package";
+    /// Networks, by id or name, separated by commas.
+    pub const NETWORKS: &str = "networks";
+    /// Affinity rules, separated by commas.
+    pub const AFFINITY: &str = "affinity";
+    /// Whether the account's firewall rules apply: `true` or `false`.
+    pub const FIREWALL_ENABLED: &str = "fwenabled";
+    /// The same, by its long name.
+    pub const FIREWALL_ENABLED_LONG: &str = "firewall-enabled";
+    /// The group whose members reach each other.
+    pub const FIREWALL_GROUP: &str = "fwgroup";
+    /// The same, by its long name.
+    pub const FIREWALL_GROUP_LONG: &str = "firewall-group";
+    /// Whether deletion is refused: `true` or `false`.
+    pub const DELETION_PROTECTION: &str = "delprotect";
+    /// The same, by its long name.
+    pub const DELETION_PROTECTION_LONG: &str = "deletion-protection";
+    /// The network, by id or name, whose address is the pod's.
+    pub const POD_NETWORK: &str = "pod-network";
+    /// On a Service: the name of its CNS service.
+    pub const CNS_SERVICE: &str = "cns-service";
+}
+
+/// Tags that we own on instances.
+pub mod tag {
+    /// The cluster whose object the instance stands for.
+    pub const CLUSTER: &str = "k8s.cluster";
+    /// The node.
+    pub const NODE: &str = "k8s.node";
+    /// The pod's namespace.
+    pub const NAMESPACE: &str = "k8s.namespace";
+    /// The pod's name.
+    pub const POD: &str = "k8s.pod";
+    /// The pod's UID.
+    pub const UID: &str = "k8s.uid";
+    /// The entries of `triton.cns.services` that are ours.
+    pub const CNS: &str = "k8s.cns";
+    /// The set of open ports, as the firewall rules that open them name it.
+    pub const PORTS: &str = "k8s.ports";
+    /// The firewall group, as its rules name it.
+    pub const GROUP: &str = "k8s.group";
+    /// Membership in CNS services (reference 3.3).
+    pub const CNS_SERVICES: &str = "triton.cns.services";
+}
+
+/// Metadata keys.
+pub mod metadata {
+    /// `up` or anything else: whether CNS answers with the instance (reference 3.4).
+    pub const CNS_STATUS: &str = "triton.cns.status";
+    /// The environment of the container, as `{"env_vars": {…}}`.
+    pub const USER_DATA: &str = "user-data";
+    /// The exit code that a guest reports before it halts.
+    pub const EXIT_CODE: &str = "k8s:exit-code";
+}
+
+/// Load-balancer classes.
+pub mod class {
+    /// DNS by CNS; also for Services without a class.
+    pub const CNS: &str = "tritondatacenter.com/cns";
+    /// Proxy instances.
+    pub const MOIRAI: &str = "tritondatacenter.com/moirai";
+}
+
+/// The cluster's name when none is given, as Kubernetes' own controllers have it.
+pub const DEFAULT_CLUSTER: &str = "kubernetes";

@@ -1,0 +1,1 @@
+//! The packages, images and networks that pods name, in memory.

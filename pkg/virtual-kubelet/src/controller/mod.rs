@@ -1,0 +1,1 @@
+//! Observes both sides, plans, acts.

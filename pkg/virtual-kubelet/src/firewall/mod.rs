@@ -1,0 +1,1 @@
+//! Firewall rules: which there should be, and what to do about those there are. Pure.

@@ -1,0 +1,22 @@
+//! A Kubernetes node whose pods are Triton instances.
+//!
+//! The imports point down this list:
+//!
+//! - [`controller`]: observes both sides, plans with the modules below, acts. The one place with effects on pods
+//!   and instances.
+//! - [`node`]: the Node object, its lease, its conditions.
+//! - [`lifecycle`]: what to do about one pod and its instance, and what the pod's status is. Pure.
+//! - [`firewall`]: which rules there should be, and what to do about those there are. Pure.
+//! - [`probes`]: readiness, liveness and startup probes of pods.
+//! - [`catalog`]: the packages, images and networks that pods name.
+//! - [`pod`]: what a pod asks of Triton, and the instance that it should be. Pure.
+//! - [`settings`]: flags, environment, and the provider's file.
+
+pub mod catalog;
+pub mod controller;
+pub mod firewall;
+pub mod lifecycle;
+pub mod node;
+pub mod pod;
+pub mod probes;
+pub mod settings;

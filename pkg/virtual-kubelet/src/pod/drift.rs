@@ -1,0 +1,1 @@
+//! What to write to an instance so that it is as desired: tags, metadata, firewall, protection, package.
