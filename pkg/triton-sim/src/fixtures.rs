@@ -20,6 +20,10 @@
 //! | `ae700005-…` | `My-Fabric-Network` of `acme`, 192.168.128.0/22 on VLAN 2, its default network |
 //! | `ae700006-…` | the same of `initech` |
 //! | `c0de0001-…` to `c0de0004-…` | compute nodes of 2 TiB memory and 64 TiB disk, room for thousands |
+//!
+//! [`example`] adds the objects that a well-known manifest names.
+
+pub mod example;
 
 use std::net::Ipv4Addr;
 
@@ -127,6 +131,7 @@ pub fn data_center(settings: Settings, now: Timestamp, keys: &[String]) -> Resul
     add_networks(&mut world, &ids);
     add_packages(&mut world, &ids);
     add_images(&mut world, &ids, now);
+    example::add(&mut world, &ids, now);
     for (number, id) in (1..).zip(ids.nodes) {
         world.add_compute_node(ComputeNode::new(id, format!("cn{number}"), 2 << 20, 64 << 20));
     }
@@ -184,50 +189,53 @@ fn add_networks(world: &mut World, ids: &Ids) {
 
 fn add_packages(world: &mut World, ids: &Ids) {
     for (id, (name, memory_mib, disk_mib, vcpus, hvm)) in ids.packages.into_iter().zip(PACKAGES) {
-        world.add_package(Package {
-            id,
-            name: name.into(),
-            memory_mib,
-            disk_mib,
-            swap_mib: memory_mib * 4,
-            lwps: 4000,
-            vcpus,
-            version: "1.0.0".to_owned(),
-            default: false,
-            group: if hvm { "Bhyve".to_owned() } else { "Compute".to_owned() },
-            description: format!("{} GiB of memory, {} GiB of disk", memory_mib / 1024, disk_mib / 1024),
-            brand: hvm.then_some(Brand::Bhyve),
-            flexible_disk: hvm,
-            disks: None,
-            os: None,
-            networks: Vec::new(),
-            active: true,
-            owners: Vec::new(),
+        let package = container_package(id, name, memory_mib, disk_mib);
+        world.add_package(match hvm {
+            false => package,
+            true => Package {
+                vcpus,
+                group: "Bhyve".to_owned(),
+                brand: Some(Brand::Bhyve),
+                flexible_disk: true,
+                ..package
+            },
         });
+    }
+}
+
+fn container_package(id: PackageId, name: &str, memory_mib: u64, disk_mib: u64) -> Package {
+    Package {
+        id,
+        name: name.into(),
+        memory_mib,
+        disk_mib,
+        swap_mib: memory_mib * 4,
+        lwps: 4000,
+        vcpus: 0,
+        version: "1.0.0".to_owned(),
+        default: false,
+        group: "Compute".to_owned(),
+        description: format!("{} GiB of memory, {} GiB of disk", memory_mib / 1024, disk_mib / 1024),
+        brand: None,
+        flexible_disk: false,
+        disks: None,
+        os: None,
+        networks: Vec::new(),
+        active: true,
+        owners: Vec::new(),
     }
 }
 
 fn add_images(world: &mut World, ids: &Ids, now: Timestamp) {
     let images = [
         (ids.base_64, "base-64-lts", "23.4.0", "smartos", "zone-dataset", "root"),
-        (ids.ubuntu_lx, "ubuntu-22.04", "20240612", "linux", "lx-dataset", "root"),
         (ids.ubuntu_hvm, "ubuntu-24.04", "20240612", "linux", "zvol", "ubuntu"),
         (ids.talos, "talos", "1.8.3", "linux", "zvol", "talos"),
         (ids.load_balancer, "cloud-load-balancer", "1.0.0", "smartos", "zone-dataset", "root"),
     ];
-    for (number, (id, name, version, os, kind, user)) in (1..).zip(images) {
-        let mut image = Image::new(id, ids.admin, name, version, os, kind);
-        image.description = Some(format!("{name} {version}"));
-        image.published = Some(now);
-        image.tags.insert("role".to_owned(), Value::String("os".to_owned()));
-        image.tags.insert("default_user".to_owned(), Value::String(user.to_owned()));
-        image.file = Some(ImageFile {
-            compression: "gzip".to_owned(),
-            sha1: format!("{number:040x}"),
-            size: 100 << 20,
-        });
+    for (id, name, version, os, kind, user) in images {
+        let mut image = base_image(Image::new(id, ids.admin, name, version, os, kind), user, now);
         match kind {
-            "lx-dataset" => image.brand = Some(Brand::Lx),
             "zvol" => {
                 image.brand = Some(Brand::Bhyve);
                 image.bootrom = Some("uefi".to_owned());
@@ -238,6 +246,24 @@ fn add_images(world: &mut World, ids: &Ids, now: Timestamp) {
         }
         world.add_image(image);
     }
+    world.add_image(lx_image(ids, ids.ubuntu_lx, "ubuntu-22.04", "20240612", now));
+}
+
+fn lx_image(ids: &Ids, id: ImageId, name: &str, version: &str, now: Timestamp) -> Image {
+    let image = Image::new(id, ids.admin, name, version, "linux", "lx-dataset");
+    Image { brand: Some(Brand::Lx), ..base_image(image, "root", now) }
+}
+
+/// What all images have.
+fn base_image(mut image: Image, user: &str, now: Timestamp) -> Image {
+    image.description = Some(format!("{} {}", image.name, image.version));
+    image.published = Some(now);
+    image.tags.insert("role".to_owned(), Value::String("os".to_owned()));
+    image.tags.insert("default_user".to_owned(), Value::String(user.to_owned()));
+    // Any number does that differs between images.
+    let sha1 = format!("{:040x}", image.id.as_uuid().as_u128());
+    image.file = Some(ImageFile { compression: "gzip".to_owned(), sha1, size: 100 << 20 });
+    image
 }
 
 #[cfg(test)]

@@ -153,6 +153,18 @@ impl Store {
         self.0.asked.notify_one();
     }
 
+    /// Puts what a caller's own read of an instance showed into the store. `begun` is when that read began.
+    pub fn found(&self, instance: Instance, begun: Instant) {
+        self.change(|index, now| index.apply_found(instance, begun, now));
+        self.0.asked.notify_one();
+    }
+
+    /// Takes an instance out of the store, because CloudAPI answered a call of the caller's about it with 410.
+    /// `last` is the body of that answer.
+    pub fn gone(&self, last: Instance) {
+        self.change(|index, now| index.apply_gone(last.id, Some(last), now));
+    }
+
     /// Asks for a fresh read of this instance before others, for a decision that needs proof. What it shows, or
     /// the proof that it is gone, arrives as a change if it is news, also for an instance that was not in the
     /// store. A 404 is no proof and no news.

@@ -1,0 +1,190 @@
+//! One look at one pod: observe, plan, act.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Resource as _;
+use kube::runtime::reflector::ObjectRef;
+use provider::names::tag;
+use provider::owner::Owner;
+use runtime::events::Happening;
+use runtime::exit::one_line;
+use tokio::time::Instant;
+use triton::id::InstanceId;
+use triton::reflector::Entry;
+use triton::types::{InstanceAction, TagValue};
+
+use super::Controller;
+use super::records::Record;
+use crate::lifecycle::{Note, Now, Observed, Outcome, Recorded, Step, Trust, plan};
+use crate::pod::{Demand, PodKey};
+use crate::probes::Verdicts;
+
+impl Controller {
+    /// Looks at a pod: makes the plan and carries it out.
+    pub(super) async fn look(&self, key: &PodKey) {
+        let mut record = self.records.take(key);
+        let keep = match self.pod(key) {
+            Some(pod) => {
+                self.look_at_pod(key, &pod, &mut record).await;
+                true
+            }
+            None => self.look_at_departed(key, &mut record).await,
+        };
+        if keep {
+            self.records.put(key, record);
+        }
+    }
+
+    async fn look_at_pod(&self, key: &PodKey, pod: &Pod, record: &mut Record) {
+        let now = Now { wall: Timestamp::now(), monotonic: Instant::now() };
+        let instances = self.instances_of(key);
+        let plan = plan(&self.observe(key, pod, &instances, record, now));
+        for note in &plan.notes {
+            self.say(pod, note);
+        }
+        if let Some(at) = plan.again {
+            self.queue.ask_at(key, at);
+        }
+        if let Some(status) = &plan.status {
+            if let Err(error) = self.writer.write_status(pod, key, status).await {
+                tracing::warn!(pod = %key, error = %one_line(&error), "the status could not be written");
+                return self.queue.ask_at(key, record.failed(Instant::now()));
+            }
+            record.succeeded();
+        }
+        for step in &plan.steps {
+            let outcome = self.perform(key, step, record).await;
+            let now = Now { wall: Timestamp::now(), monotonic: Instant::now() };
+            record.memory.record(step, &outcome, now);
+            // What follows from how it ended is for the next plan to say.
+            self.queue.ask(key);
+            if matches!(outcome, Outcome::Failed { .. }) {
+                return;
+            }
+        }
+    }
+}
+
+impl Controller {
+    /// Everything that is known of a pod.
+    fn observe<'a>(
+        &'a self,
+        pod: &'a Pod,
+        desired: Result<&'a Desired, &'a Refusal>,
+        instances: &'a [Arc<Entry>],
+        record: &'a Record,
+        now: Now,
+    ) -> Observed<'a> {
+        let health = self.instances.health();
+        let trust = match health.is_synced() {
+            true => Trust::Synced { clean_list: health.last_clean_list },
+            false => Trust::Unsynced,
+        };
+        Observed {
+            pod,
+            desired,
+            instances,
+            recorded: recorded(pod).map(|id| Recorded { id, lookup: self.instances.get(id) }),
+            memory: &record.memory,
+            verdicts: Verdicts::NONE,
+            trust,
+            host_ip: self.settings.host_ip.as_deref(),
+            datacenter: &self.settings.datacenter,
+            now,
+        }
+    }
+
+    /// The pod of this key, if there is one.
+    fn pod(&self, key: &PodKey) -> Option<Arc<Pod>> {
+        let pod = self.pods.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
+        (pod.metadata.uid.as_deref() == Some(&*key.uid)).then_some(pod)
+    }
+
+    /// The instances that stand for this pod.
+    pub(super) fn instances_of(&self, key: &PodKey) -> Vec<Arc<Entry>> {
+        let mut instances = self.instances.by_tag(tag::UID, &TagValue::from(&*key.uid));
+        instances.retain(|entry| Owner::of(entry.expected()).is_some_and(|owner| self.owns(&owner)));
+        instances
+    }
+
+    async fn perform(&self, key: &PodKey, step: &Step, record: &mut Record) -> Outcome {
+        if let Some(outcome) = self.actor.perform(step).await {
+            return outcome;
+        }
+        match step {
+            Step::RemovePod => match self.writer.remove(key).await {
+                Ok(()) => Outcome::Done,
+                Err(error) => {
+                    self.queue.ask_at(key, record.failed(Instant::now()));
+                    let message = one_line(&error);
+                    tracing::warn!(pod = %key, error = %message, "the pod could not be removed");
+                    Outcome::Failed { kind: None, message, may_have_taken_effect: true }
+                }
+            },
+            _ => Outcome::Done,
+        }
+    }
+
+    /// Looks at a pod that is not there: when it was seen to be deleted and the API server confirms it, its
+    /// instances go. Says whether there is anything left to remember.
+    async fn look_at_departed(&self, key: &PodKey, record: &mut Record) -> bool {
+        let instances = self.instances_of(key);
+        if instances.is_empty() || !self.departed.contains(key) {
+            return false;
+        }
+        match self.writer.is_absent(key).await {
+            Ok(true) => {}
+            Ok(false) => return true,
+            Err(error) => {
+                tracing::warn!(pod = %key, error = %one_line(&error), "cannot confirm that the pod is gone");
+                self.queue.ask_at(key, record.failed(Instant::now()));
+                return true;
+            }
+        }
+        for entry in instances {
+            if !self.discard(&entry).await {
+                self.queue.ask_at(key, record.failed(Instant::now()));
+            }
+        }
+        true
+    }
+
+    /// Deletes an instance that no pod stands for. Says whether that was accepted.
+    pub(super) async fn discard(&self, entry: &Entry) -> bool {
+        if entry.is_deleting() {
+            return true;
+        }
+        let id = entry.id();
+        if entry.expected().deletion_protection {
+            let lift = Step::Act { id, action: InstanceAction::DisableDeletionProtection };
+            self.actor.perform(&lift).await;
+        }
+        match self.actor.perform(&Step::Delete(id)).await {
+            Some(Outcome::Failed { message, .. }) => {
+                tracing::warn!(instance = %id, error = %message, "an instance without a pod could not be deleted");
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Tells the user, as an event on the pod.
+    fn say(&self, pod: &Pod, note: &Note) {
+        self.events.record(Happening {
+            regarding: pod.object_ref(&()),
+            severity: note.severity,
+            reason: note.reason.to_owned(),
+            action: note.reason.to_owned(),
+            note: note.message.clone(),
+        });
+    }
+}
+
+/// The instance that a pod's status names.
+fn recorded(pod: &Pod) -> Option<InstanceId> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let id = containers.first()?.container_id.as_deref()?;
+    id.rsplit('/').next()?.parse().ok()
+}

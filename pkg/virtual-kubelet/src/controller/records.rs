@@ -1,0 +1,72 @@
+//! What this process remembers of each pod between looks.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::lifecycle::Memory;
+use crate::pod::PodKey;
+
+/// The first and the longest pause after the API server did not take a write.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// What this process remembers of one pod. Losing it is safe.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// What the plan remembers.
+    pub(super) memory: Memory,
+    /// Writes to the API server that failed in a row.
+    failures: u32,
+}
+
+impl Record {
+    /// A write to the API server failed. When to try again.
+    pub(super) fn failed(&mut self, now: Instant) -> Instant {
+        let pause = PAUSE.0 * 2_u32.saturating_pow(self.failures.min(10));
+        self.failures = self.failures.saturating_add(1);
+        now + pause.min(PAUSE.1)
+    }
+
+    /// A write to the API server succeeded.
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// The records of all pods. A look takes a pod's record and puts it back, so that no lock is held during it.
+#[derive(Debug, Default)]
+pub(super) struct Records(Mutex<HashMap<PodKey, Record>>);
+
+impl Records {
+    /// Takes the record of a pod, a new one when there is none.
+    pub(super) fn take(&self, key: &PodKey) -> Record {
+        self.lock().remove(key).unwrap_or_default()
+    }
+
+    /// Puts a record back.
+    pub(super) fn put(&self, key: &PodKey, record: Record) {
+        self.lock().insert(key.clone(), record);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PodKey, Record>> {
+        // Nothing panics while holding the lock; should it ever, the records are still usable.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pauses_double_up_to_a_minute_and_start_again_after_a_success() {
+        let now = Instant::now();
+        let mut record = Record::default();
+        let pauses: Vec<u128> = (0..9).map(|_| (record.failed(now) - now).as_millis()).collect();
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+        record.succeeded();
+        assert_eq!((record.failed(now) - now).as_millis(), 500);
+    }
+}

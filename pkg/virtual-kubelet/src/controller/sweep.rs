@@ -1,0 +1,61 @@
+//! Finds and deletes instances of ours that no pod stands for.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use provider::names::tag;
+use provider::owner::Owner;
+use runtime::exit::one_line;
+use tokio::time::Instant;
+use triton::reflector::Lookup;
+use triton::types::TagValue;
+
+use super::Controller;
+use super::orphans::{Suspects, Sweep};
+use crate::pod::PodKey;
+
+/// How often it looks. Looking costs no request.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// A clean list of instances must not be older than this: three relists.
+const FRESH: Duration = Duration::from_secs(900);
+
+impl Controller {
+    /// Sweeps for ever.
+    pub(super) async fn sweep(&self) {
+        let mut suspects = Suspects::default();
+        loop {
+            self.sweep_once(&mut suspects).await;
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    async fn sweep_once(&self, suspects: &mut Suspects) {
+        let now = Instant::now();
+        let entries = self.instances.by_tag(tag::NODE, &TagValue::from(self.settings.node.as_str()));
+        let ours = entries.iter().filter(|entry| !entry.is_deleting());
+        let ours = ours.filter_map(|entry| Some((entry.id(), Owner::of(entry.expected())?)));
+        let instances: Vec<_> =
+            ours.filter(|(_, owner)| self.owns(owner)).map(|(id, owner)| (id, owner.uid)).collect();
+        let pods: HashSet<Box<str>> =
+            self.pods.state().iter().filter_map(|pod| pod.metadata.uid.as_deref().map(Box::from)).collect();
+        let fresh = self.instances.health().last_clean_list;
+        let trusted = self.caches.missing().is_empty()
+            && fresh.is_some_and(|begun| now.saturating_duration_since(begun) < FRESH);
+        for id in suspects.sweep(&Sweep { instances: &instances, pods: &pods, trusted, now }) {
+            let Lookup::Present(entry) = self.instances.get(id) else { continue };
+            let Some(owner) = Owner::of(entry.expected()) else { continue };
+            let key = PodKey { namespace: owner.namespace, name: owner.pod, uid: owner.uid };
+            match self.writer.is_absent(&key).await {
+                Ok(true) => {
+                    tracing::warn!(pod = %key, instance = %id, "deleting an instance whose pod is gone");
+                    self.discard(&entry).await;
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(pod = %key, error = %one_line(&error), "cannot confirm that the pod is gone");
+                }
+            }
+        }
+    }
+}
