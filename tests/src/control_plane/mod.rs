@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use self::certificates::Certificates;
@@ -27,6 +28,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Ports are chosen before they are used; should somebody else take one in between, all is begun anew.
 const ATTEMPTS: u32 = 3;
 
+/// So many begin at the same time: to start is what costs most, and all of them together would be late.
+static STARTING: Semaphore = Semaphore::const_new(2);
+
 /// What a control plane is to be like.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -35,13 +39,23 @@ pub struct Options {
     pub client_qps: u32,
     /// Starts the scheduler.
     pub scheduler: bool,
+    /// Starts the controller manager. Without it there is no service account `default`, and so no pods.
+    pub controller_manager: bool,
     /// Further flags of the API server.
     pub apiserver_flags: Vec<String>,
+    /// What the API server notes of its requests, as a `Policy` of `audit.k8s.io`, in `audit.log` of the folder.
+    pub audit_policy: Option<serde_json::Value>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { client_qps: 200, scheduler: true, apiserver_flags: Vec::new() }
+        Self {
+            client_qps: 200,
+            scheduler: true,
+            controller_manager: true,
+            apiserver_flags: Vec::new(),
+            audit_policy: None,
+        }
     }
 }
 
@@ -71,7 +85,7 @@ pub enum Identity<'a> {
 pub struct ControlPlane {
     // Ended in this order, before the folder is removed.
     scheduler: Option<Server>,
-    controller_manager: Server,
+    controller_manager: Option<Server>,
     apiserver: Server,
     etcd: Server,
     certificates: Certificates,
@@ -82,12 +96,15 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts a control plane and waits until pods could be created in the namespace `default`.
+    /// Starts a control plane and waits until it is ready; with a controller manager, until pods could be created in
+    /// the namespace `default`.
     ///
     /// # Errors
     /// When the binaries cannot be had, or a server does not become ready; the end of its log is in the error.
     pub async fn start(options: &Options) -> Result<Self> {
         let binaries = binaries().await?;
+        // The semaphore is never closed.
+        let _place = STARTING.acquire().await?;
         let mut failure = None;
         for _ in 0..ATTEMPTS {
             match Self::attempt(options, &binaries).await {
@@ -112,15 +129,26 @@ impl ControlPlane {
         let etcd = Server::spawn(root, &binaries.join("etcd"), &etcd_flags(root, &etcd_url, peer_port))?;
         let mut flags = apiserver_flags(root, &etcd_url, api_port);
         flags.extend(options.apiserver_flags.iter().cloned());
+        if let Some(policy) = &options.audit_policy {
+            let file = root.join("audit-policy.json");
+            std::fs::write(&file, policy.to_string()).context("cannot write the audit policy")?;
+            flags.push(format!("--audit-policy-file={}", file.display()));
+            flags.push(format!("--audit-log-path={}", root.join("audit.log").display()));
+        }
         let apiserver = Server::spawn(root, &binaries.join("kube-apiserver"), &flags)?;
 
         let admin = certificates.kubeconfig(&url, "admin", &["system:masters"])?;
         until_ready(&[&etcd, &apiserver], || kubectl_ok(binaries, &admin, &["get", "--raw", "/readyz"]))
             .await?;
 
-        let manager_config = certificates.kubeconfig(&url, "system:kube-controller-manager", &[])?;
-        let flags = controller_manager_flags(root, &manager_config, manager_port, options.client_qps);
-        let controller_manager = Server::spawn(root, &binaries.join("kube-controller-manager"), &flags)?;
+        let controller_manager = match options.controller_manager {
+            false => None,
+            true => {
+                let config = certificates.kubeconfig(&url, "system:kube-controller-manager", &[])?;
+                let flags = controller_manager_flags(root, &config, manager_port, options.client_qps);
+                Some(Server::spawn(root, &binaries.join("kube-controller-manager"), &flags)?)
+            }
+        };
         let scheduler = match options.scheduler {
             false => None,
             true => {
@@ -129,10 +157,12 @@ impl ControlPlane {
                 Some(Server::spawn(root, &binaries.join("kube-scheduler"), &flags)?)
             }
         };
-        // Without it, pods are refused.
-        let account = ["get", "serviceaccount", "default", "--namespace", "default"];
-        until_ready(&[&etcd, &apiserver, &controller_manager], || kubectl_ok(binaries, &admin, &account))
-            .await?;
+        if let Some(controller_manager) = &controller_manager {
+            // Without it, pods are refused.
+            let account = ["get", "serviceaccount", "default", "--namespace", "default"];
+            until_ready(&[&etcd, &apiserver, controller_manager], || kubectl_ok(binaries, &admin, &account))
+                .await?;
+        }
 
         let binaries = binaries.to_owned();
         Ok(Self {
@@ -173,6 +203,14 @@ impl ControlPlane {
         }
     }
 
+    /// A kubeconfig file for whoever holds the token in `file`, which may be replaced by a newer one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn token_file_kubeconfig(&self, name: &str, file: &Path) -> Result<PathBuf> {
+        self.certificates.token_file_kubeconfig(&self.url, name, file)
+    }
+
     /// The folder with `kubectl`, `helm` and the servers.
     pub fn binaries(&self) -> &Path {
         &self.binaries
@@ -199,14 +237,39 @@ impl ControlPlane {
         self.apiserver.signal(if frozen { "STOP" } else { "CONT" })
     }
 
+    /// Kills the API server and starts it again on the same port; returns when it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready; the end of its log is in the error.
+    pub async fn restart_apiserver(&mut self) -> Result<()> {
+        self.apiserver.stop();
+        self.apiserver.start()?;
+        self.until_apiserver_ready().await
+    }
+
+    /// Kills etcd. The API server goes on without what it stands on.
+    pub fn stop_etcd(&mut self) {
+        self.etcd.stop();
+    }
+
+    /// Starts etcd again with its data; returns when the API server is ready again.
+    ///
+    /// # Errors
+    /// When that takes too long; the end of both logs is in the error.
+    pub async fn start_etcd(&mut self) -> Result<()> {
+        self.etcd.start()?;
+        self.until_apiserver_ready().await
+    }
+
+    async fn until_apiserver_ready(&self) -> Result<()> {
+        let ready = || kubectl_ok(&self.binaries, &self.admin, &["get", "--raw", "/readyz"]);
+        until_ready(&[&self.etcd, &self.apiserver], ready).await
+    }
+
     /// The end of every server's log, for the message of a test that fails.
     pub fn logs(&self) -> String {
-        let servers = [
-            Some(&self.etcd),
-            Some(&self.apiserver),
-            Some(&self.controller_manager),
-            self.scheduler.as_ref(),
-        ];
+        let (manager, scheduler) = (self.controller_manager.as_ref(), self.scheduler.as_ref());
+        let servers = [Some(&self.etcd), Some(&self.apiserver), manager, scheduler];
         servers.into_iter().flatten().map(Server::end_of_log).collect()
     }
 }
