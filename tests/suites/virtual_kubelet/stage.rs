@@ -1,0 +1,138 @@
+//! A cluster with a virtual node: control plane, data centre, and the program with the role that it ships with.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use suites::control_plane::{ControlPlane, Identity, Options};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+use triton::Client;
+use triton::config::{Config, Environment};
+use triton::types::{FirewallRule, Instance, ListInstances};
+use triton_sim::Simulator;
+use triton_sim::settings::Settings;
+
+use crate::runtime::running::Running;
+
+/// No condition takes longer, on a machine that does other things as well.
+const BOUND: Duration = Duration::from_secs(120);
+
+/// The node's name.
+pub(super) const NODE: &str = "triton-0";
+
+/// A cluster with a virtual node.
+pub(super) struct Stage {
+    pub(super) kubelets: Vec<Running>,
+    pub(super) simulator: Simulator,
+    pub(super) plane: ControlPlane,
+    /// The account, seen from outside.
+    pub(super) account: Client,
+    kubeconfig: PathBuf,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// A cluster with one replica of the virtual kubelet.
+    pub(super) async fn set() -> Self {
+        Self::with(Settings::default(), &[]).await
+    }
+
+    /// The same with settings of the data centre and flags of the kubelet.
+    pub(super) async fn with(settings: Settings, flags: &[&str]) -> Self {
+        let mut settings = settings;
+        settings.guests = true;
+        let options = Options::default();
+        let (plane, simulator) = tokio::join!(ControlPlane::start(&options), Simulator::start(settings));
+        let (plane, simulator) = (plane.unwrap(), simulator.unwrap());
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/triton-virtual-kubelet/rbac.yaml");
+        plane.kubectl(&["apply", "--filename", manifest.to_str().unwrap()]).await.unwrap();
+        let identity = Identity::ServiceAccount { namespace: "kube-system", name: "triton-virtual-kubelet" };
+        let kubeconfig = plane.kubeconfig(&identity).await.unwrap();
+        let account = account(&simulator).await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut stage = Self { kubelets: Vec::new(), simulator, plane, account, kubeconfig, folder };
+        stage.start_kubelet(flags).await;
+        let ready = ["wait", "--for=condition=Ready", "--timeout=60s", "node", NODE];
+        stage.until("the node is ready", async || stage.plane.kubectl(&ready).await.is_ok()).await;
+        stage
+    }
+
+    /// Starts one more replica.
+    pub(super) async fn start_kubelet(&mut self, flags: &[&str]) {
+        let mut command = Command::new(program().await);
+        command.env_clear().envs(self.simulator.environment()).arg("--kubeconfig").arg(&self.kubeconfig);
+        command.args(["--nodename", NODE, "--metrics-addr=127.0.0.1:0", "--log-format=json"]).args(flags);
+        let name = format!("kubelet {}", self.kubelets.len());
+        self.kubelets.push(Running::program(&name, &mut command).await);
+    }
+
+    /// Waits for a condition with a bound; on failure all that the kubelets said is shown.
+    pub(super) async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
+        let deadline = Instant::now() + BOUND;
+        while !condition().await {
+            if Instant::now() > deadline {
+                let pods = self.plane.kubectl(&["describe", "pods", "--all-namespaces"]).await;
+                let said: Vec<String> = self.kubelets.iter().map(Running::output).collect();
+                panic!("not within {BOUND:?}: {what}\n{}\n{}", pods.unwrap_or_default(), said.join("\n---\n"));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Applies a manifest.
+    pub(super) async fn apply(&self, manifest: &str) {
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder).unwrap();
+        file.write_all(manifest.as_bytes()).unwrap();
+        self.kubectl(&["apply", "--filename", file.path().to_str().unwrap()]).await;
+    }
+
+    /// What kubectl prints.
+    pub(super) async fn kubectl(&self, arguments: &[&str]) -> String {
+        self.plane.kubectl(arguments).await.unwrap()
+    }
+
+    /// One field of an object, by its JSON path; empty when there is none.
+    pub(super) async fn field(&self, object: &str, path: &str) -> String {
+        let output = format!("--output=jsonpath={path}");
+        self.kubectl(&["get", object, "--ignore-not-found", &output]).await
+    }
+
+    /// Waits until a field of an object is this.
+    pub(super) async fn until_field(&self, object: &str, path: &str, value: &str) {
+        let what = format!("{path} of {object} is {value:?}");
+        self.until(&what, async || self.field(object, path).await == value).await;
+    }
+
+    /// The instances of the account that are not destroyed.
+    pub(super) async fn instances(&self) -> Vec<Instance> {
+        self.account.list_all_instances(&ListInstances::default()).await.unwrap().items
+    }
+
+    /// The firewall rules of the account.
+    pub(super) async fn rules(&self) -> Vec<FirewallRule> {
+        self.account.list_firewall_rules().await.unwrap().items
+    }
+}
+
+/// A client of the account with nothing of the kubelet's in between.
+async fn account(simulator: &Simulator) -> Client {
+    let environment = Environment::from_pairs(simulator.environment());
+    let config = Config::load(&environment, None).unwrap();
+    Client::configured(&config).await.unwrap().build().unwrap()
+}
+
+/// The program, built by cargo unless it is.
+async fn program() -> PathBuf {
+    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
+    let program = PROGRAM.get_or_init(|| async {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--locked", "--package", "triton-virtual-kubelet"]);
+        assert!(cargo.status().await.unwrap().success(), "the program cannot be built");
+        let tests = std::env::current_exe().unwrap();
+        tests.ancestors().nth(2).unwrap().join("triton-virtual-kubelet")
+    });
+    program.await.clone()
+}
