@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 use triton::Client;
 use triton::config::{Config, Environment};
-use triton::types::{FirewallRule, Instance, ListInstances};
+use triton::types::{FirewallRule, Instance, ListInstances, TagValue};
 use triton_sim::Simulator;
 use triton_sim::settings::Settings;
 
@@ -100,6 +100,24 @@ impl Stage {
         self.kubectl(&["get", object, "--ignore-not-found", &output]).await
     }
 
+    /// The same of an object in another namespace than `default`.
+    pub(super) async fn field_in(&self, namespace: &str, object: &str, path: &str) -> String {
+        let (namespace, output) = (format!("--namespace={namespace}"), format!("--output=jsonpath={path}"));
+        self.kubectl(&["get", object, &namespace, "--ignore-not-found", &output]).await
+    }
+
+    /// A JSON path of the list of pods with this label.
+    pub(super) async fn of_pods(&self, namespace: &str, label: &str, path: &str) -> String {
+        let (namespace, output) = (format!("--namespace={namespace}"), format!("--output=jsonpath={path}"));
+        self.kubectl(&["get", "pods", &namespace, "--selector", label, &output]).await
+    }
+
+    /// Waits until a field of an object in another namespace than `default` is this.
+    pub(super) async fn until_field_in(&self, namespace: &str, object: &str, path: &str, value: &str) {
+        let what = format!("{path} of {object} in {namespace} is {value:?}");
+        self.until(&what, async || self.field_in(namespace, object, path).await == value).await;
+    }
+
     /// Waits until a field of an object is this.
     pub(super) async fn until_field(&self, object: &str, path: &str, value: &str) {
         let what = format!("{path} of {object} is {value:?}");
@@ -109,6 +127,14 @@ impl Stage {
     /// The instances of the account that are not destroyed.
     pub(super) async fn instances(&self) -> Vec<Instance> {
         self.account.list_all_instances(&ListInstances::default()).await.unwrap().items
+    }
+
+    /// Those of the pods of a namespace.
+    pub(super) async fn instances_of(&self, namespace: &str) -> Vec<Instance> {
+        let ours = |instance: &Instance| {
+            instance.tags.get("k8s.namespace").and_then(TagValue::as_str) == Some(namespace)
+        };
+        self.instances().await.into_iter().filter(ours).collect()
     }
 
     /// The firewall rules of the account.
