@@ -7,7 +7,6 @@ use std::time::Duration;
 use suites::control_plane::{ControlPlane, Identity, Options};
 use tempfile::TempDir;
 use tokio::process::Command;
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 use triton::Client;
 use triton::config::{Config, Environment};
@@ -62,7 +61,7 @@ impl Stage {
 
     /// Starts one more replica.
     pub(super) async fn start_kubelet(&mut self, flags: &[&str]) {
-        let mut command = Command::new(program().await);
+        let mut command = Command::new(program());
         command.env_clear().envs(self.simulator.environment()).arg("--kubeconfig").arg(&self.kubeconfig);
         command.args(["--nodename", NODE, "--metrics-addr=127.0.0.1:0", "--log-format=json"]).args(flags);
         let name = format!("kubelet {}", self.kubelets.len());
@@ -150,15 +149,11 @@ async fn account(simulator: &Simulator) -> Client {
     Client::configured(&config).await.unwrap().build().unwrap()
 }
 
-/// The program, built by cargo unless it is.
-async fn program() -> PathBuf {
-    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
-    let program = PROGRAM.get_or_init(|| async {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--package", "triton-virtual-kubelet"]);
-        assert!(cargo.status().await.unwrap().success(), "the program cannot be built");
-        let tests = std::env::current_exe().unwrap();
-        tests.ancestors().nth(2).unwrap().join("triton-virtual-kubelet")
-    });
-    program.await.clone()
+/// The program that is tested. Its package has tests of its own, so whoever builds all tests builds it too; building it
+/// here would build half of the workspace anew with other features.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.ancestors().nth(2).unwrap().join("triton-virtual-kubelet");
+    assert!(program.exists(), "there is no {}; run cargo test --workspace --no-run", program.display());
+    program
 }
