@@ -217,8 +217,8 @@ fn is_dns_label(text: &str) -> bool {
         && text.chars().all(|c| allowed(c) || c == '-')
 }
 
-/// What the name of a label and its value are made of.
-pub(super) fn is_qualified(text: &str) -> bool {
+/// Whether it can be the name of a label, after its prefix, and its value.
+pub(crate) fn is_qualified(text: &str) -> bool {
     let ends = |c: char| c.is_ascii_alphanumeric();
     text.len() <= LONGEST_LABEL
         && text.starts_with(ends)

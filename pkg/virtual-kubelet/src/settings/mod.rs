@@ -16,7 +16,8 @@ use runtime::config::ConfigError;
 use runtime::exit::Fatal;
 use triton::config::{Config, ENVIRONMENT_PROFILE, Environment};
 
-pub use self::flags::{ClusterName, Flags, NodeName, Provider, TaintEffect};
+pub(crate) use self::flags::is_qualified as is_label_value;
+pub use self::flags::{ClusterName, Flags, NodeName, PROGRAM, Provider, TaintEffect};
 pub use self::provider_file::{FileError, ProviderFile};
 
 /// The prefix of our own environment variables.

@@ -118,10 +118,9 @@ impl ProviderFile {
             place: lines.place(error.span().map_or(0, |span| span.start)),
             message: error.message().lines().collect::<Vec<_>>().join(", "),
         })?;
-        if let Some(system) = &raw.operating_system {
-            if !system.get_ref().eq_ignore_ascii_case("linux") {
-                return Err(lines.wrong("OperatingSystem", system, "must be Linux".to_owned()));
-            }
+        let other = |system: &&Spanned<String>| !system.get_ref().eq_ignore_ascii_case("linux");
+        if let Some(system) = raw.operating_system.as_ref().filter(other) {
+            return Err(lines.wrong("OperatingSystem", system, "must be Linux".to_owned()));
         }
         let region = match &raw.region {
             Some(region) if !super::flags::is_qualified(region.get_ref()) => {
