@@ -2,21 +2,11 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use suites::control_plane::{ControlPlane, Identity, Options};
+use suites::until::until;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
-use tokio::time::{Instant, sleep};
-
-/// Waits for a condition with a bound.
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition().await {
-        assert!(Instant::now() < deadline, "a minute passed, but not: {what}");
-        sleep(Duration::from_millis(100)).await;
-    }
-}
 
 /// Runs kubectl with a kubeconfig of its own; true when it succeeds.
 async fn kubectl(plane: &ControlPlane, kubeconfig: &Path, arguments: &[&str]) -> bool {

@@ -9,3 +9,4 @@
 
 mod control_plane;
 mod runtime;
+mod virtual_kubelet;

@@ -25,6 +25,9 @@ pub mod annotation {
     pub const DELETION_PROTECTION_LONG: &str = "deletion-protection";
     /// The network, by id or name, whose address is the pod's.
     pub const POD_NETWORK: &str = "pod-network";
+    /// On a virtual node: which labels and which taint we have given it, as JSON, so that those which are no longer
+    /// wanted can be told from other people's.
+    pub const NODE_APPLIED: &str = "applied";
     /// On a Service: the name of its CNS service.
     pub const CNS_SERVICE: &str = "cns-service";
 }

@@ -60,8 +60,7 @@ async fn another_replica_takes_over_what_the_first_has_begun() {
     stage.apply(&pod("before", "")).await;
     stage.until_field("pod/before", "{.status.phase}", "Running").await;
     let before = stage.instances_of("default").await[0].id;
-    stage.kubelets[0].signal("TERM").await;
-    assert_eq!(stage.kubelets[0].ends().await.0, 0);
+    assert!(stage.kubelets[0].stop("TERM").await.unwrap().success());
     stage.apply(&pod("after", "")).await;
     stage.until_field("pod/after", "{.status.phase}", "Running").await;
     let instances = stage.instances_of("default").await;
@@ -69,7 +68,7 @@ async fn another_replica_takes_over_what_the_first_has_begun() {
     // Killed outright, it is replaced when its lease has run out.
     stage.start_kubelet(&[]).await;
     stage.apply(&pod("last", "")).await;
-    stage.kubelets[1].signal("KILL").await;
+    stage.kubelets[1].stop("KILL").await.unwrap();
     stage.until_field("pod/last", "{.status.phase}", "Running").await;
     assert_eq!(stage.instances_of("default").await.len(), 3, "none was lost and none made twice");
 }

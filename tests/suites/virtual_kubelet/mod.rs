@@ -5,6 +5,7 @@
 mod changes;
 mod deployment;
 mod leaving;
+mod node;
 mod refusals;
 mod stage;
 mod workloads;

@@ -1,12 +1,12 @@
 //! A cluster with a virtual node: control plane, data centre, and the program with the role that it ships with.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use suites::control_plane::{ControlPlane, Identity, Options};
+use suites::control_plane::{ControlPlane, Options};
+use suites::virtual_kubelet::{VirtualKubelet, install};
 use tempfile::TempDir;
-use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use triton::Client;
 use triton::config::{Config, Environment};
@@ -14,17 +14,16 @@ use triton::types::{FirewallRule, Instance, ListInstances, TagValue};
 use triton_sim::Simulator;
 use triton_sim::settings::Settings;
 
-use crate::runtime::running::Running;
 
 /// No condition takes longer, on a machine that does other things as well.
 const BOUND: Duration = Duration::from_secs(120);
 
-/// The node's name.
-pub(super) const NODE: &str = "triton-0";
+/// The node's default name, which the manifest gives rights to.
+pub(super) const NODE: &str = "virtual-kubelet";
 
 /// A cluster with a virtual node.
 pub(super) struct Stage {
-    pub(super) kubelets: Vec<Running>,
+    pub(super) kubelets: Vec<VirtualKubelet>,
     pub(super) simulator: Simulator,
     pub(super) plane: ControlPlane,
     /// The account, seen from outside.
@@ -46,10 +45,7 @@ impl Stage {
         let options = Options::default();
         let (plane, simulator) = tokio::join!(ControlPlane::start(&options), Simulator::start(settings));
         let (plane, simulator) = (plane.unwrap(), simulator.unwrap());
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/triton-virtual-kubelet/rbac.yaml");
-        plane.kubectl(&["apply", "--filename", manifest.to_str().unwrap()]).await.unwrap();
-        let identity = Identity::ServiceAccount { namespace: "kube-system", name: "triton-virtual-kubelet" };
-        let kubeconfig = plane.kubeconfig(&identity).await.unwrap();
+        let kubeconfig = install(&plane).await.unwrap();
         let account = account(&simulator).await;
         let folder = tempfile::tempdir().unwrap();
         let mut stage = Self { kubelets: Vec::new(), simulator, plane, account, kubeconfig, folder };
@@ -61,11 +57,10 @@ impl Stage {
 
     /// Starts one more replica.
     pub(super) async fn start_kubelet(&mut self, flags: &[&str]) {
-        let mut command = Command::new(program());
-        command.env_clear().envs(self.simulator.environment()).arg("--kubeconfig").arg(&self.kubeconfig);
-        command.args(["--nodename", NODE, "--metrics-addr=127.0.0.1:0", "--log-format=json"]).args(flags);
-        let name = format!("kubelet {}", self.kubelets.len());
-        self.kubelets.push(Running::program(&name, &mut command).await);
+        let arguments: Vec<&str> = ["--nodename", NODE].into_iter().chain(flags.iter().copied()).collect();
+        let variables = self.simulator.environment();
+        let kubelet = VirtualKubelet::start(&self.kubeconfig, &variables, &arguments).await.unwrap();
+        self.kubelets.push(kubelet);
     }
 
     /// Waits for a condition with a bound; on failure all that the kubelets said is shown.
@@ -74,7 +69,7 @@ impl Stage {
         while !condition().await {
             if Instant::now() > deadline {
                 let pods = self.plane.kubectl(&["describe", "pods", "--all-namespaces"]).await;
-                let said: Vec<String> = self.kubelets.iter().map(Running::output).collect();
+                let said: Vec<String> = self.kubelets.iter().map(VirtualKubelet::log).collect();
                 panic!("not within {BOUND:?}: {what}\n{}\n{}", pods.unwrap_or_default(), said.join("\n---\n"));
             }
             sleep(Duration::from_millis(50)).await;
@@ -147,13 +142,4 @@ async fn account(simulator: &Simulator) -> Client {
     let environment = Environment::from_pairs(simulator.environment());
     let config = Config::load(&environment, None).unwrap();
     Client::configured(&config).await.unwrap().build().unwrap()
-}
-
-/// The program that is tested. Its package has tests of its own, so whoever builds all tests builds it too; building it
-/// here would build half of the workspace anew with other features.
-fn program() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    let program = tests.ancestors().nth(2).unwrap().join("triton-virtual-kubelet");
-    assert!(program.exists(), "there is no {}; run cargo test --workspace --no-run", program.display());
-    program
 }

@@ -1,1 +1,108 @@
-//! Flags, environment, and the provider's file.
+//! What the process is told: flags, environment, and the provider's file.
+//!
+//! [`Flags`] are the command line. Each is also an environment variable `TRITON_VK_<FLAG>` and a key of the file that
+//! `--config` names, as with every binary of this project; the variables of the original Triton provider go on to
+//! work ([`environment`](mod@environment)). [`ProviderFile`] is the original's `triton.toml`. How to reach CloudAPI is what the
+//! official client reads: `TRITON_*` or `SDC_*`.
+
+mod environment;
+mod flags;
+mod provider_file;
+pub mod quantity;
+
+use std::ffi::OsString;
+
+use runtime::config::ConfigError;
+use runtime::exit::Fatal;
+use triton::config::{Config, ENVIRONMENT_PROFILE, Environment};
+
+pub(crate) use self::flags::is_qualified as is_label_value;
+pub use self::flags::{ClusterName, Flags, NodeName, PROGRAM, Provider, TaintEffect};
+pub use self::provider_file::{FileError, ProviderFile};
+
+/// The prefix of our own environment variables.
+pub const PREFIX: &str = "TRITON_VK";
+
+/// Everything that the process is told, checked as far as that goes without a call.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The command line.
+    pub flags: Flags,
+    /// The provider's file; empty without one.
+    pub file: ProviderFile,
+    /// How to reach CloudAPI.
+    pub triton: Config,
+}
+
+/// Why the settings cannot be used. One line each.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// A flag, a variable, or the file of flags.
+    #[error(transparent)]
+    Flags(#[from] ConfigError),
+    /// The provider's file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// How to reach CloudAPI.
+    #[error(transparent)]
+    Triton(#[from] triton::config::ConfigError),
+}
+
+impl From<SettingsError> for Fatal {
+    /// What cannot be read is a failure of the system (exit code 1); all else is usage (2).
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Flags(error) => error.into(),
+            SettingsError::File(FileError::Read { .. })
+            | SettingsError::Triton(triton::config::ConfigError::Read { .. }) => Self::failure(error),
+            _ => Self::usage(error),
+        }
+    }
+}
+
+impl Settings {
+    /// Loads the settings of this process.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`]; among them the text of `--help` and `--version` as [`ConfigError::Shown`].
+    pub fn load() -> Result<Self, SettingsError> {
+        let (arguments, environment) = (std::env::args_os(), |name: &str| std::env::var_os(name));
+        Self::load_from(arguments, environment, &Environment::from_process())
+    }
+
+    /// Like [`Settings::load`], with the command line (the program's name first) and the environment as arguments;
+    /// `triton` is the environment as the Triton library reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`]
+    pub fn load_from<A>(
+        arguments: A,
+        environment: impl Fn(&str) -> Option<OsString>,
+        triton: &Environment,
+    ) -> Result<Self, SettingsError>
+    where
+        A: IntoIterator,
+        A::Item: Into<OsString>,
+    {
+        let flags = environment::flags(arguments, environment)?;
+        let file = match &flags.provider_config {
+            Some(path) => ProviderFile::read(path)?,
+            None => ProviderFile::default(),
+        };
+        Ok(Self { flags, file, triton: triton_config(triton)? })
+    }
+}
+
+/// A URL in the environment is meant: a profile file that a user's home directory happens to call the current one
+/// must not win over it. `TRITON_PROFILE` does.
+fn triton_config(environment: &Environment) -> Result<Config, triton::config::ConfigError> {
+    let set = |name| environment.get(name).is_some();
+    let meant = (set("TRITON_URL") || set("SDC_URL")) && !set("TRITON_PROFILE");
+    Config::load(environment, meant.then_some(ENVIRONMENT_PROFILE))
+}
+
+#[cfg(test)]
+mod tests;
