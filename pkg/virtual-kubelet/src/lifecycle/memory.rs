@@ -19,8 +19,8 @@ pub struct Memory {
     pub(super) create: Create,
     /// The lanes whose last step failed.
     lanes: BTreeMap<Lane, Failing>,
-    /// The last action that was accepted.
-    asked: Option<(InstanceId, InstanceAction, Instant)>,
+    /// The actions that were accepted lately.
+    asked: Vec<(InstanceId, InstanceAction, Instant)>,
     /// Restarts in a row without a calm run between them; `None`: the pod's restart count stands for it.
     pub(super) streak: Option<u32>,
     /// Since when the probes demand a restart.
@@ -197,7 +197,8 @@ impl Memory {
             Outcome::Done | Outcome::Found(_) | Outcome::NotFound(_) => {
                 self.lanes.remove(&lane);
                 if let Step::Act { id, action } = step {
-                    self.asked = Some((*id, action.clone(), now));
+                    self.asked.retain(|(_, asked, at)| asked != action && *at + ASK_AGAIN > now);
+                    self.asked.push((*id, action.clone(), now));
                 }
             }
         }
@@ -231,16 +232,14 @@ impl Memory {
             _ => None,
         };
         let pending = entry.pending().iter().find(|pending| Some(&pending.expectation) == wanted.as_ref());
-        let asked = self.asked.as_ref().filter(|(id, asked, _)| *id == entry.id() && asked == action);
+        let asked = self.asked.iter().find(|(id, asked, _)| *id == entry.id() && asked == action);
         let asked = asked.map(|(_, _, at)| *at + ASK_AGAIN).filter(|until| *until > now);
         pending.map(|pending| pending.expires).or(asked)
     }
 
     /// The instance is in the state that was asked for: it may be asked for again.
     pub(super) fn forget_asked(&mut self, action: &InstanceAction) {
-        if self.asked.as_ref().is_some_and(|(_, asked, _)| asked == action) {
-            self.asked = None;
-        }
+        self.asked.retain(|(_, asked, _)| asked != action);
     }
 
     /// Remembers that something was said. False when it was said before.

@@ -107,14 +107,14 @@ fn running<'a>(draft: &mut Draft<'a>, main: &'a Entry) {
     memory.forget_asked(&InstanceAction::Start);
     let known = was.running_since().filter(|_| was.has_run());
     let verdicts = match known {
-        Some(_) => draft.observed.verdicts,
-        None => first_verdicts(draft),
+        Some(_) if !is_stale(draft.observed.verdicts, draft) => draft.observed.verdicts,
+        _ => first_verdicts(draft),
     };
     let run = match known {
         Some(since) => Run { restarts: was.restarts(), ..Run::first(State::Running { since }) },
         None => begun(draft, main),
     };
-    if verdicts.must_restart && !has_fresh_reboot(draft) {
+    if verdicts.must_restart {
         if unhealthy(draft, main, known) {
             return;
         }
@@ -174,8 +174,8 @@ fn count_restart(draft: &mut Draft<'_>, ended: Option<&ContainerStateTerminated>
     draft.plan.memory.streak = Some(streak(draft, ended).saturating_add(1));
 }
 
-fn has_fresh_reboot(draft: &Draft<'_>) -> bool {
-    draft.plan.memory.rebooted.is_some_and(|at| at + VERDICTS_SETTLE > draft.monotonic())
+fn is_stale(verdicts: Verdicts, draft: &Draft<'_>) -> bool {
+    verdicts.must_restart && draft.plan.memory.rebooted.is_some_and(|at| at + VERDICTS_SETTLE > draft.monotonic())
 }
 
 /// The liveness or startup probe has failed for good. Says whether the status is settled by that.
