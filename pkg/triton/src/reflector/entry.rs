@@ -63,6 +63,19 @@ impl Entry {
         }
     }
 
+    /// An entry that shows this instance and belongs to no store, for tests of what is decided on entries.
+    pub fn detached(instance: Instance, as_of: Instant) -> Self {
+        Self::new(instance, Source::Get, as_of, as_of)
+    }
+
+    /// The same entry with one more write that is waiting to be seen; see [`Entry::detached`].
+    #[must_use]
+    pub fn expecting(mut self, expectation: Expectation, expires: Instant) -> Self {
+        self.pending.push(Pending { expectation, expires });
+        self.apply_pending();
+        self
+    }
+
     /// The instance's id.
     pub fn id(&self) -> InstanceId {
         self.observed.id

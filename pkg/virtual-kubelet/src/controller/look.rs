@@ -11,13 +11,12 @@ use provider::owner::Owner;
 use runtime::events::Happening;
 use runtime::exit::one_line;
 use tokio::time::Instant;
-use triton::id::InstanceId;
 use triton::reflector::Entry;
 use triton::types::{InstanceAction, TagValue};
 
 use super::Controller;
 use super::records::Record;
-use crate::lifecycle::{Note, Now, Observed, Outcome, Recorded, Step, Trust, plan};
+use crate::lifecycle::{Note, Now, Observed, Outcome, Recorded, Step, Trust, plan, recorded_instance};
 use crate::pod::{Demand, PodKey};
 use crate::probes::Verdicts;
 
@@ -40,7 +39,9 @@ impl Controller {
     async fn look_at_pod(&self, key: &PodKey, pod: &Pod, record: &mut Record) {
         let now = Now { wall: Timestamp::now(), monotonic: Instant::now() };
         let instances = self.instances_of(key);
-        let plan = plan(&self.observe(key, pod, &instances, record, now));
+        let plan = plan(&self.observe(pod, &instances, record, now));
+        // Before anything is done: a step that is interrupted is remembered as one that may have taken effect.
+        record.memory = plan.memory;
         for note in &plan.notes {
             self.say(pod, note);
         }
@@ -78,6 +79,7 @@ impl Controller {
         now: Now,
     ) -> Observed<'a> {
         let health = self.instances.health();
+        let recorded = recorded_instance(pod).or_else(|| record.memory.instance());
         let trust = match health.is_synced() {
             true => Trust::Synced { clean_list: health.last_clean_list },
             false => Trust::Unsynced,
@@ -86,7 +88,7 @@ impl Controller {
             pod,
             desired,
             instances,
-            recorded: recorded(pod).map(|id| Recorded { id, lookup: self.instances.get(id) }),
+            recorded: recorded.map(|id| Recorded { id, lookup: self.instances.get(id) }),
             memory: &record.memory,
             verdicts: Verdicts::NONE,
             trust,
@@ -180,11 +182,4 @@ impl Controller {
             note: note.message.clone(),
         });
     }
-}
-
-/// The instance that a pod's status names.
-fn recorded(pod: &Pod) -> Option<InstanceId> {
-    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let id = containers.first()?.container_id.as_deref()?;
-    id.rsplit('/').next()?.parse().ok()
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use triton::id::InstanceId;
 use triton::reflector::{Entry, Lookup};
 
-use super::Memory;
+use super::{Memory, Step};
 use crate::pod::{Desired, Refusal};
 use crate::probes::Verdicts;
 
@@ -33,10 +33,11 @@ pub enum Trust {
     Unsynced,
 }
 
-/// The instance that the pod's status names, and what is known of it.
+/// The instance that the pod is known to have had last, and what is known of it.
 #[derive(Debug, Clone)]
 pub struct Recorded {
-    /// Its id, from `status.containerStatuses[0].containerID`.
+    /// Its id: that of the pod's status ([`recorded_instance`](super::recorded_instance)), else that of the memory
+    /// ([`Memory::instance`]).
     pub id: InstanceId,
     /// What the store says.
     pub lookup: Lookup,
@@ -51,17 +52,19 @@ pub struct Observed<'a> {
     pub desired: Result<&'a Desired, &'a Refusal>,
     /// The instances whose tags name this pod, in no order; more than one is a duplicate.
     pub instances: &'a [Arc<Entry>],
-    /// The instance that the pod's status names.
+    /// The instance that the pod is known to have had last.
     pub recorded: Option<Recorded>,
     /// What only this process knows.
     pub memory: &'a Memory,
-    /// What the probes say.
+    /// What the probes say of the run that the pod's status shows.
     pub verdicts: Verdicts,
+    /// What to write to the instance so that it is as desired. Done only while it runs.
+    pub drift: &'a [Step],
     /// How far Triton's side can be trusted.
     pub trust: Trust,
     /// The node's address, for `hostIP`.
     pub host_ip: Option<&'a str>,
-    /// The data centre, for the container ID's provider form.
+    /// The data centre, for messages.
     pub datacenter: &'a str,
     /// Now.
     pub now: Now,

@@ -7,6 +7,8 @@ use triton::Kind;
 use triton::id::InstanceId;
 use triton::types::{CreateInstance, InstanceAction, Metadata, Tags};
 
+use super::Memory;
+
 /// One thing to do. Each is harmless when it is done already.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
@@ -54,7 +56,8 @@ pub enum Step {
     Delete(InstanceId),
     /// Read the instance, because proof is needed that it is gone.
     Recheck(InstanceId),
-    /// Run the pod's preStop hook, once.
+    /// Start the pod's preStop hook. Its outcome is recorded when the hook has ended; until then the pod may be
+    /// planned for again, so the steps after it must not wait for it.
     PreStop(InstanceId),
     /// Remove the pod object: nothing of it is left at Triton. With its UID as a precondition.
     RemovePod,
@@ -65,7 +68,7 @@ pub enum Step {
 pub enum Outcome {
     /// It was accepted.
     Done,
-    /// An instance was made, or found.
+    /// An instance was made, or found, and is in the store now.
     Found(InstanceId),
     /// There is none of this name, by a list that began at this instant.
     NotFound(Instant),
@@ -81,7 +84,7 @@ pub enum Outcome {
 }
 
 /// Something to tell the user, as an event on the pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Note {
     /// How serious it is.
     pub severity: Severity,
@@ -101,6 +104,9 @@ pub struct Plan {
     pub status: Option<Box<PodStatus>>,
     /// Events, each said once by the memory's account.
     pub notes: Vec<Note>,
+    /// What to remember instead of the memory that was planned with, before any step is taken: a step that is
+    /// interrupted, and so never [recorded](Memory::record), is remembered as one that may have taken effect.
+    pub memory: Memory,
     /// When to look again even if nothing happens.
     pub again: Option<Instant>,
 }

@@ -1,0 +1,112 @@
+//! The status of the pod's one container.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
+    PodStatus,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use triton::id::InstanceId;
+use triton::reflector::Entry;
+
+use crate::lifecycle::container_id;
+use crate::lifecycle::draft::Draft;
+
+/// The container's part of a report.
+#[derive(Debug)]
+pub(in crate::lifecycle) struct Run {
+    pub(in crate::lifecycle) state: State,
+    /// How the run before ended; `None` leaves what is said of it.
+    pub(in crate::lifecycle) last: Option<ContainerStateTerminated>,
+    pub(in crate::lifecycle) restarts: i32,
+    pub(in crate::lifecycle) ready: bool,
+    pub(in crate::lifecycle) started: bool,
+}
+
+/// The state of a container.
+#[derive(Debug)]
+pub(in crate::lifecycle) enum State {
+    Waiting { reason: &'static str, message: Option<String> },
+    Running { since: Timestamp },
+    Terminated(ContainerStateTerminated),
+}
+
+impl Run {
+    /// Of a container that has not run yet.
+    pub(in crate::lifecycle) fn first(state: State) -> Self {
+        Self { state, last: None, restarts: 0, ready: false, started: false }
+    }
+}
+
+/// How a run ended.
+pub(in crate::lifecycle) fn terminated(
+    id: InstanceId,
+    started: Option<Timestamp>,
+    finished: Timestamp,
+    exit_code: i32,
+) -> ContainerStateTerminated {
+    ContainerStateTerminated {
+        container_id: Some(container_id(id)),
+        exit_code,
+        reason: Some(if exit_code == 0 { "Completed" } else { "Error" }.to_owned()),
+        started_at: Some(Time(started.unwrap_or(finished))),
+        finished_at: Some(Time(finished)),
+        ..ContainerStateTerminated::default()
+    }
+}
+
+/// Writes the container's status. Fields that are others' matter, such as those of a resize, stay.
+pub(super) fn write(status: &mut PodStatus, draft: &Draft<'_>, entry: Option<&Entry>, run: &Run) {
+    let statuses = status.container_statuses.get_or_insert_default();
+    if statuses.is_empty() {
+        statuses.push(ContainerStatus::default());
+    }
+    let Some(container) = statuses.first_mut() else {
+        return;
+    };
+    draft.was.container_name().clone_into(&mut container.name);
+    let image = draft.was.container().and_then(|container| container.image.as_deref());
+    image.unwrap_or_default().clone_into(&mut container.image);
+    if let Some(entry) = entry {
+        container.container_id = Some(container_id(entry.id()));
+        if let Some(image) = entry.observed().image {
+            container.image_id = image.to_string();
+        }
+    }
+    container.state = Some(state(&run.state));
+    if let Some(last) = &run.last {
+        container.last_state = Some(of_terminated(last.clone()));
+    }
+    container.restart_count = run.restarts;
+    container.ready = run.ready;
+    container.started = Some(run.started);
+}
+
+/// The pod is over: its container is neither ready nor started.
+pub(super) fn close(status: &mut PodStatus) {
+    for container in status.container_statuses.iter_mut().flatten() {
+        container.ready = false;
+        container.started = Some(false);
+    }
+}
+
+fn state(state: &State) -> ContainerState {
+    match state {
+        State::Waiting { reason, message } => ContainerState {
+            waiting: Some(ContainerStateWaiting {
+                reason: Some((*reason).to_owned()),
+                message: message.clone(),
+            }),
+            ..ContainerState::default()
+        },
+        State::Running { since } => ContainerState {
+            running: Some(ContainerStateRunning { started_at: Some(Time(*since)) }),
+            ..ContainerState::default()
+        },
+        State::Terminated(terminated) => of_terminated(terminated.clone()),
+    }
+}
+
+fn of_terminated(terminated: ContainerStateTerminated) -> ContainerState {
+    ContainerState { terminated: Some(terminated), ..ContainerState::default() }
+}
