@@ -25,12 +25,17 @@ pub mod annotation {
     pub const DELETION_PROTECTION_LONG: &str = "deletion-protection";
     /// The network, by id or name, whose address is the pod's.
     pub const POD_NETWORK: &str = "pod-network";
+    /// More metadata, as a JSON object of texts: for keys that an annotation cannot have, `cloud-init:user-data`. With
+    /// [`PREFIX`](super::PREFIX) only.
+    pub const METADATA: &str = "metadata";
     /// On a Service: the name of its CNS service.
     pub const CNS_SERVICE: &str = "cns-service";
 }
 
 /// Tags that we own on instances.
 pub mod tag {
+    /// The prefix of them all, but for Triton's own.
+    pub const PREFIX: &str = "k8s.";
     /// The cluster whose object the instance stands for.
     pub const CLUSTER: &str = "k8s.cluster";
     /// The node.
@@ -47,6 +52,10 @@ pub mod tag {
     pub const PORTS: &str = "k8s.ports";
     /// The firewall group, as its rules name it.
     pub const GROUP: &str = "k8s.group";
+    /// The keys of the tags that are labels of the pod, separated by commas.
+    pub const LABELS: &str = "k8s.labels";
+    /// The resources that the package was chosen for.
+    pub const RESOURCES: &str = "k8s.resources";
     /// Membership in CNS services (reference 3.3).
     pub const CNS_SERVICES: &str = "triton.cns.services";
 }
@@ -57,6 +66,8 @@ pub mod metadata {
     pub const CNS_STATUS: &str = "triton.cns.status";
     /// The environment of the container, as `{"env_vars": {…}}`.
     pub const USER_DATA: &str = "user-data";
+    /// Which metadata is ours, as JSON: `{"metadata": ["user-data"], "env": "…"}`.
+    pub const APPLIED: &str = "k8s:applied";
     /// The exit code that a guest reports before it halts.
     pub const EXIT_CODE: &str = "k8s:exit-code";
 }

@@ -9,11 +9,17 @@ mod desired;
 pub mod drift;
 pub mod env;
 mod key;
+pub mod quantity;
 mod refusal;
+#[cfg(test)]
+pub(crate) mod testing;
+mod warning;
 
 pub use self::demand::{
-    Demand, FirewallDemand, ImageName, NetworkName, PackageDemand, Port, Protocol, Resources,
+    Demand, FirewallDemand, ImageName, NetworkName, PackageDemand, Port, Protocol, Resources, group_tag,
+    ports_tag,
 };
 pub use self::desired::Desired;
 pub use self::key::PodKey;
 pub use self::refusal::{Refusal, RefusalReason};
+pub use self::warning::Warning;
