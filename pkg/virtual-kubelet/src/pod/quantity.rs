@@ -37,6 +37,16 @@ pub struct InvalidQuantity {
 }
 
 impl Quantity {
+    /// So many units.
+    pub fn from_units(units: u64) -> Self {
+        Self { nanos: i128::from(units) * 1_000_000_000 }
+    }
+
+    /// So many thousandths of a unit.
+    pub fn from_millis(millis: u64) -> Self {
+        Self { nanos: i128::from(millis) * 1_000_000 }
+    }
+
     /// Thousandths of a unit, rounded up; nothing for a negative amount.
     pub fn millis(self) -> u64 {
         self.in_parts(NANOS / 1000)
