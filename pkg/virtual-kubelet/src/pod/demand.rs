@@ -267,6 +267,16 @@ impl fmt::Display for ImageName {
     }
 }
 
+impl fmt::Display for PackageDemand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name(name) => f.write_str(name),
+            Self::Fit(resources) => resources.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for NetworkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

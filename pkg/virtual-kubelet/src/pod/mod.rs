@@ -2,7 +2,8 @@
 //!
 //! [`Demand::read`] reads one pod by itself and refuses what cannot be; the [catalog](crate::catalog) resolves the
 //! names in it; [`env`] resolves the container's environment; [`Desired`] is the result: the request that
-//! makes the instance, against whose tags and metadata [`drift`] also compares one that exists.
+//! makes the instance, against whose tags and metadata [`drift`] also compares one that exists, to say in the
+//! [steps](crate::lifecycle::Step) of the lifecycle what to write.
 
 mod demand;
 mod desired;

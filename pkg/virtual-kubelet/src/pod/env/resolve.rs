@@ -167,7 +167,9 @@ impl Reader<'_> {
         let secret = source.secret_key_ref.as_ref();
         let secret = secret.map(|it| (Reference::secret(&it.name), &it.key, it.optional));
         let Some((reference, key, optional)) = config_map.or(secret) else {
-            return Err(invalid("", format!("of {name} names no source that is known here")));
+            let message = format!("variable {name} has a source of a kind that is not supported here");
+            let field = format!("{field_name}.valueFrom");
+            return Err(Stop::Refused(Refusal { field, reason: RefusalReason::Invalid, message }));
         };
         let optional = optional == Some(true);
         let Some(mut data) = self.data(&reference, optional, field_name)? else {
