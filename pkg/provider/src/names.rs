@@ -28,12 +28,17 @@ pub mod annotation {
     /// On a virtual node: which labels and which taint we have given it, as JSON, so that those which are no longer
     /// wanted can be told from other people's.
     pub const NODE_APPLIED: &str = "applied";
+    /// More metadata, as a JSON object of texts: for keys that an annotation cannot have, `cloud-init:user-data`. With
+    /// [`PREFIX`](super::PREFIX) only.
+    pub const METADATA: &str = "metadata";
     /// On a Service: the name of its CNS service.
     pub const CNS_SERVICE: &str = "cns-service";
 }
 
 /// Tags that we own on instances.
 pub mod tag {
+    /// The prefix of them all, but for Triton's own.
+    pub const PREFIX: &str = "k8s.";
     /// The cluster whose object the instance stands for.
     pub const CLUSTER: &str = "k8s.cluster";
     /// The node.
@@ -50,6 +55,10 @@ pub mod tag {
     pub const PORTS: &str = "k8s.ports";
     /// The firewall group, as its rules name it.
     pub const GROUP: &str = "k8s.group";
+    /// The keys of the tags that are labels of the pod, separated by commas.
+    pub const LABELS: &str = "k8s.labels";
+    /// The resources that the package was chosen for.
+    pub const RESOURCES: &str = "k8s.resources";
     /// Membership in CNS services (reference 3.3).
     pub const CNS_SERVICES: &str = "triton.cns.services";
 }
@@ -60,6 +69,8 @@ pub mod metadata {
     pub const CNS_STATUS: &str = "triton.cns.status";
     /// The environment of the container, as `{"env_vars": {…}}`.
     pub const USER_DATA: &str = "user-data";
+    /// Which metadata is ours, as JSON: `{"metadata": ["user-data"], "env": "…"}`.
+    pub const APPLIED: &str = "k8s:applied";
     /// The exit code that a guest reports before it halts.
     pub const EXIT_CODE: &str = "k8s:exit-code";
 }

@@ -1,13 +1,25 @@
 //! What a pod asks for, read from the pod alone.
 
-use std::collections::BTreeSet;
+mod affinity;
+mod annotations;
+mod form;
+mod labels;
+mod ports;
+mod resources;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use k8s_openapi::api::core::v1::Pod;
+use provider::instance_name::instance_name;
+use provider::names::{annotation, tag};
 use provider::owner::Owner;
 use triton::id::{ImageId, NetworkId, PackageId};
-use triton::types::{Metadata, Tags};
+use triton::types::{Metadata, TagValue, Tags};
 
-use super::Refusal;
+use self::annotations::{Annotations, Name};
+pub use self::ports::{group_tag, ports_tag};
+use super::{PodKey, Refusal, RefusalReason, Warning};
 
 /// What a pod asks for. Names are not looked up yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,10 +43,19 @@ pub struct Demand {
     pub firewall: FirewallDemand,
     /// Whether deletion is refused.
     pub deletion_protection: bool,
+    /// Whether the pod says so itself. Where it says nothing, a protection that somebody else set is left alone.
+    pub deletion_protection_stated: bool,
     /// Tags: labels, and those of the owner, the ports and the group.
     pub tags: Tags,
+    /// Those of the tags that are labels. The tag [`tag::LABELS`] keeps them, so that a label that goes takes its
+    /// tag with it, and no other.
+    pub labels: BTreeSet<String>,
     /// Metadata from annotations; the environment comes later.
     pub metadata: Metadata,
+    /// What the container asks for, also where the package is named.
+    pub resources: Resources,
+    /// What has no effect, or not the one it seems to have.
+    pub warnings: Vec<Warning>,
 }
 
 /// How an image is named.
@@ -115,8 +136,163 @@ impl Demand {
     /// Reads a pod that runs on `node` of `cluster`.
     ///
     /// # Errors
-    /// The first thing about the pod that cannot be.
-    pub fn read(_pod: &Pod, _cluster: &str, _node: &str) -> Result<Self, Refusal> {
-        todo!("helper pod")
+    /// The first thing about the pod that cannot be: what can never be before what waits for a correction.
+    pub fn read(pod: &Pod, cluster: &str, node: &str) -> Result<Self, Refusal> {
+        let key =
+            PodKey::of(pod).ok_or_else(|| invalid("metadata", "the pod has no namespace, name or UID"))?;
+        let mut warnings = Vec::new();
+        let (spec, container) = form::check(pod, &mut warnings)?;
+        let owner = Owner {
+            cluster: cluster.into(),
+            node: node.into(),
+            namespace: key.namespace,
+            pod: key.name,
+            uid: key.uid,
+        };
+        let nothing = BTreeMap::new();
+        let annotations = Annotations::new(pod.metadata.annotations.as_ref().unwrap_or(&nothing));
+        let resources = resources::read(spec, container)?;
+        let firewall = FirewallDemand {
+            enabled: annotations.flag(Name::FIREWALL_ENABLED)?,
+            group: annotations.text(Name::FIREWALL_GROUP)?.map(Box::from),
+            ports: ports::read(container, &mut warnings)?,
+        };
+        if firewall.group.is_some() && firewall.enabled != Some(true) {
+            let message = format!(
+                "the firewall group has no effect while the firewall is off; add the annotation {}: \"true\"",
+                annotation::FIREWALL_ENABLED
+            );
+            warnings.push(Warning::new(Warning::IGNORED, message));
+        }
+        let deletion_protection = annotations.flag(Name::DELETION_PROTECTION)?;
+        let affinity = affinity::rules(spec, &annotations, &mut warnings)?;
+        let metadata = annotations.metadata(&mut warnings)?;
+        let labels = labels::tags(pod.metadata.labels.as_ref().unwrap_or(&nothing), &mut warnings)?;
+        let image = image(container.image.as_deref().unwrap_or_default())?;
+        let package = match annotations.text(Name::PACKAGE)? {
+            None => PackageDemand::Fit(resources),
+            Some(text) => text.parse().map_or_else(|_| PackageDemand::Name(text.into()), PackageDemand::Id),
+        };
+        let networks = annotations.list(Name::NETWORKS)?.into_iter().map(NetworkName::read).collect();
+        let pod_network = annotations.text(Name::POD_NETWORK)?.map(NetworkName::read);
+        let instance_name = instance_name(&owner.namespace, &owner.pod, &owner.uid);
+        let mut demand = Self {
+            owner,
+            instance_name,
+            image,
+            package,
+            networks,
+            pod_network,
+            affinity,
+            firewall,
+            deletion_protection: deletion_protection == Some(true),
+            deletion_protection_stated: deletion_protection.is_some(),
+            labels: labels.keys().cloned().collect(),
+            tags: labels,
+            metadata,
+            resources,
+            warnings,
+        };
+        demand.tags.extend(demand.own_tags());
+        Ok(demand)
+    }
+
+    /// The tags that are ours: whose instance it is, its firewall rules, and what drift needs to remember.
+    fn own_tags(&self) -> Tags {
+        let mut tags = self.owner.tags();
+        let Owner { cluster, namespace, .. } = &self.owner;
+        let mut add = |key: &str, value: Option<String>| {
+            tags.extend(value.map(|value| (key.to_owned(), TagValue::from(value))));
+        };
+        add(tag::PORTS, ports_tag(cluster, &self.firewall.ports));
+        add(tag::GROUP, self.firewall.group.as_deref().map(|group| group_tag(cluster, namespace, group)));
+        let labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        add(tag::LABELS, (!labels.is_empty()).then(|| labels.join(",")));
+        if let PackageDemand::Fit(resources) = &self.package {
+            add(tag::RESOURCES, Some(resources.to_string()));
+        }
+        tags
     }
 }
+
+impl NetworkName {
+    fn read(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Name(text.into()), Self::Id)
+    }
+}
+
+/// Reads the name of an image: a UUID, `name`, or `name@version`.
+fn image(text: &str) -> Result<ImageName, Refusal> {
+    let field = "spec.containers[0].image";
+    if text.trim().is_empty() {
+        return Err(invalid(
+            field,
+            "names no image; give the UUID of a Triton image, its name, or name@version",
+        ));
+    }
+    if let Ok(id) = text.parse() {
+        return Ok(ImageName::Id(id));
+    }
+    match text.rsplit_once('@') {
+        None => Ok(ImageName::Name { name: text.into(), version: None }),
+        Some((name, version)) if !name.is_empty() && !version.is_empty() => {
+            Ok(ImageName::Name { name: name.into(), version: Some(version.into()) })
+        }
+        Some(_) => Err(invalid(field, format!("{text:?} lacks a name or a version around the @"))),
+    }
+}
+
+/// A refusal that waits for a correction.
+fn invalid(field: impl Into<String>, message: impl Into<String>) -> Refusal {
+    Refusal { field: field.into(), reason: RefusalReason::Invalid, message: message.into() }
+}
+
+/// A refusal for good.
+fn unsupported(field: impl Into<String>, message: impl Into<String>) -> Refusal {
+    Refusal { field: field.into(), reason: RefusalReason::Unsupported, message: message.into() }
+}
+
+/// As in a manifest; the key is shown as it is.
+fn indexed(map: &str, key: &str) -> String {
+    format!("metadata.{map}[{key}]")
+}
+
+impl fmt::Display for ImageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name { name, version: None } => f.write_str(name),
+            Self::Name { name, version: Some(version) } => write!(f, "{name}@{version}"),
+        }
+    }
+}
+
+impl fmt::Display for PackageDemand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name(name) => f.write_str(name),
+            Self::Fit(resources) => resources.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for NetworkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// As the tag [`tag::RESOURCES`] has it: `cpu=500m,memory=1073741824,storage=0`.
+impl fmt::Display for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu_millis, memory_bytes, storage_bytes } = self;
+        write!(f, "cpu={cpu_millis}m,memory={memory_bytes},storage={storage_bytes}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

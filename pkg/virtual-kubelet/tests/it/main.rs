@@ -1,0 +1,3 @@
+//! The virtual kubelet's parts against a simulated data centre.
+
+mod catalog;
