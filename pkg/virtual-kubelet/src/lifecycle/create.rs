@@ -22,8 +22,10 @@ pub(super) fn create(draft: &mut Draft<'_>, gone: Option<InstanceId>, failed: &[
     }
     let observed = draft.observed;
     let desired = match observed.desired {
-        Ok(desired) => desired,
-        Err(refusal) => {
+        Some(Ok(desired)) => desired,
+        // Whoever reads it asks for another look.
+        None => return,
+        Some(Err(refusal)) => {
             let reason = refusal.reason.as_str();
             draft.warn(reason, refusal.to_string());
             draft.report = Some(if refusal.reason.is_final() {

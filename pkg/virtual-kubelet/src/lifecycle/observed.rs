@@ -48,8 +48,9 @@ pub struct Recorded {
 pub struct Observed<'a> {
     /// The pod, as the API server has it.
     pub pod: &'a Pod,
-    /// The instance that it should be, or why there can be none (now). What exists is looked after all the same.
-    pub desired: Result<&'a Desired, &'a Refusal>,
+    /// The instance that it should be, or why there can be none (now); `None` while what that depends on has not been
+    /// read. What exists is looked after all the same.
+    pub desired: Option<Result<&'a Desired, &'a Refusal>>,
     /// The instances whose tags name this pod, in no order; more than one is a duplicate.
     pub instances: &'a [Arc<Entry>],
     /// The instance that the pod is known to have had last.

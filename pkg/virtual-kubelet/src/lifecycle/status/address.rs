@@ -12,13 +12,13 @@ pub(super) fn pod_ip(draft: &Draft<'_>, entry: &Entry) -> Option<IpAddr> {
     let instance = entry.observed();
     let primary = || instance.primary_ip.or_else(|| instance.primary_nic()?.ip);
     match draft.observed.desired {
-        Ok(desired) => {
+        Some(Ok(desired)) => {
             let chosen = desired.pod_network.and_then(|network| {
                 instance.nics.iter().find(|nic| nic.network == Some(network)).and_then(|nic| nic.ip)
             });
             chosen.or_else(primary)
         }
-        Err(_) => {
+        None | Some(Err(_)) => {
             let had = draft.was.status().and_then(|status| status.pod_ip.as_deref()?.parse().ok());
             had.filter(|ip| instance.ips.contains(ip)).or_else(primary)
         }

@@ -210,7 +210,7 @@ impl Scene {
             .collect();
         plan(&Observed {
             pod: &self.pod,
-            desired: self.desired.as_ref(),
+            desired: Some(self.desired.as_ref()),
             instances: &tagged,
             recorded,
             memory: &self.memory,
