@@ -1,1 +1,3 @@
 //! Observes both sides, plans, acts.
+
+pub mod references;

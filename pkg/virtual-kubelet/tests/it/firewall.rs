@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use provider::names::tag;
-use runtime::leader::Claim;
+use runtime::leader::{Claim, ElectionClient, Elector, LeaderParams};
 use tokio::time::{sleep, timeout};
 use triton::client::Client;
 use triton::id::FirewallRuleId;
@@ -14,6 +14,7 @@ use triton_sim::faults::{FaultPlan, Rate, RequestFaults, Target};
 use virtual_kubelet::firewall::{EnsureError, Ensured, Keeper, Known, Settings, Wanted};
 use virtual_kubelet::pod::{FirewallDemand, Port, Protocol};
 
+use crate::api_server::ApiServer;
 use crate::data_center::{SOON, client, simulator};
 
 /// Reads the list for every call, and removes what is unneeded at the second look.
@@ -265,4 +266,20 @@ async fn a_rule_that_somebody_deleted_meanwhile_is_made_again() {
     }
     ensure(&second, &web()).await;
     assert_eq!(descriptions(&client).await, DESCRIPTIONS);
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_lead_does_nothing() {
+    let simulator = simulator().await;
+    let client = client(&simulator).await;
+    // A candidate that never asks for the lease.
+    let kube = ElectionClient::from_client_without_retries(ApiServer::default().client());
+    let params = LeaderParams::new("kube-system", "lease", "b", "manager");
+    let (_elector, claim) =
+        Elector::new(kube, params, jiff::Timestamp::now, fastrand::Rng::with_seed(1)).expect("an elector");
+    let standby = Keeper::new(client.clone(), claim, EAGER);
+    let error = standby.ensure(&web()).await.expect_err("it does not lead");
+    assert!(matches!(error, EnsureError::NotLeading(_)), "{error}");
+    assert_eq!(begun(&simulator, Operation::ListFirewallRules), 0);
+    assert_eq!(rules(&client).await, []);
 }

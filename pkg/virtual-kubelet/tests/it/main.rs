@@ -1,4 +1,4 @@
-//! Tests of the virtual kubelet from outside, against a simulated data centre.
+//! Tests of the virtual kubelet from outside, against simulated servers.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -8,5 +8,7 @@
     reason = "helpers of tests fail the way tests fail"
 )]
 
+mod api_server;
 mod data_center;
 mod firewall;
+mod references;
