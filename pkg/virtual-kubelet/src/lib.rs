@@ -6,7 +6,7 @@
 //!   and instances.
 //! - [`node`]: the Node object, its lease, its conditions.
 //! - [`lifecycle`]: what to do about one pod and its instance, and what the pod's status is. Pure.
-//! - [`firewall`]: which rules there should be, and what to do about those there are. Pure.
+//! - [`firewall`]: which rules there should be, what to do about those there are (pure), and the keeper that does it.
 //! - [`probes`]: readiness, liveness and startup probes of pods.
 //! - [`catalog`]: the packages, images and networks that pods name.
 //! - [`pod`]: what a pod asks of Triton, and the instance that it should be. Pure.

@@ -14,6 +14,7 @@ mod orphans;
 mod pods;
 mod queue;
 mod records;
+pub mod references;
 mod schedule;
 mod sweep;
 
