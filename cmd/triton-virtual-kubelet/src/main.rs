@@ -21,6 +21,8 @@ use runtime::shutdown::{DRAIN, Shutdown};
 use runtime::watching::Caches;
 use tokio::sync::watch;
 use triton::reflector::{self, Reflector};
+use virtual_kubelet::catalog::CatalogKeeper;
+use virtual_kubelet::controller::{self, Controller};
 use virtual_kubelet::node::{Facts, Instances, Keeper, Parts, account};
 use virtual_kubelet::settings::{PROGRAM, Settings, SettingsError};
 
@@ -78,7 +80,8 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
     caches.add(Arc::new(Instances::new(instances.clone(), relist.relist_every, flags.cloudapi_grace)));
     tokio::spawn(reflector.run());
     let (facts, known) = watch::channel(Facts::default());
-    tokio::spawn(async move { account::follow(&client, &facts).await });
+    let account = client.clone();
+    tokio::spawn(async move { account::follow(&account, &facts).await });
 
     let background = clients.client("events", Priority::Background).map_err(Fatal::failure)?;
     let reporter = Reporter { controller: PROGRAM.to_owned(), instance: identity };
@@ -96,14 +99,40 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
         clients: &clients,
         caches: &caches,
         claim: claim.clone(),
-        instances,
+        instances: instances.clone(),
         facts: known,
-        events,
+        events: events.clone(),
         metrics: &metrics,
     })
     .map_err(Fatal::failure)?;
     shutdown.spawn(|shutdown| keeper.run(shutdown));
-    // The pods' controller starts here: `virtual_kubelet::controller::start(…)`, with the same parts.
+
+    let catalog = CatalogKeeper::new(&client);
+    let reading = catalog.clone();
+    tokio::spawn(async move { reading.run().await });
+    let pods = controller::Settings {
+        cluster: flags.cluster_name.to_string(),
+        node: flags.nodename.to_string(),
+        host_ip: flags.node_address,
+    };
+    let controller = Controller::start(
+        pods,
+        controller::Parts {
+            kube: clients.leading("pods", Priority::Normal, &claim).map_err(Fatal::failure)?,
+            events,
+            caches: caches.clone(),
+            triton: client,
+            instances,
+            catalog,
+            claim: claim.clone(),
+        },
+    );
+    shutdown.spawn(|shutdown| async move {
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = controller.run() => {}
+        }
+    });
 
     tracing::info!(node = %flags.nodename, address = %admin.address(), "started");
     tokio::spawn(admin.serve(health, metrics));

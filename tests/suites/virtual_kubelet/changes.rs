@@ -49,7 +49,9 @@ spec:
     stage.kubectl(&["patch", "configmap", "settings", "--namespace=changes", new]).await;
     let new = r#"--patch={"stringData":{"word":"sesame"}}"#;
     stage.kubectl(&["patch", "secret", "password", "--namespace=changes", new]).await;
-    stage.kubectl(&["label", "pod", "web", "--namespace=changes", "tier=back", "new=yes", "--overwrite"]).await;
+    stage
+        .kubectl(&["label", "pod", "web", "--namespace=changes", "tier=back", "new=yes", "--overwrite"])
+        .await;
     until_environment(stage, &[("COLOUR", "blue"), ("WORD", "sesame"), ("ADDRESS", &ip)]).await;
     stage
         .until("the labels are tags", async || {

@@ -57,7 +57,10 @@ async fn applied_scaled_healed_and_deleted() {
     assert_eq!((tag("k8s.node"), tag("k8s.cluster")), (NODE.to_owned(), "kubernetes".to_owned()));
     let user_data: serde_json::Value =
         serde_json::from_str(instance.metadata.get("user-data").unwrap()).unwrap();
-    assert_eq!((&user_data["env_vars"]["foo"], &user_data["env_vars"]["bar"]), (&json!("bar"), &json!("baz")));
+    assert_eq!(
+        (&user_data["env_vars"]["foo"], &user_data["env_vars"]["bar"]),
+        (&json!("bar"), &json!("baz"))
+    );
 
     // Its address is the pod's, and the pod says where it runs.
     let ip = instance.primary_ip.unwrap().to_string();
@@ -75,7 +78,9 @@ async fn applied_scaled_healed_and_deleted() {
     let mut rules: Vec<String> = stage.rules().await.iter().map(|rule| rule.rule.to_string()).collect();
     rules.sort();
     assert_eq!(rules.len(), 3, "{rules:#?}");
-    assert!(rules.iter().any(|rule| rule.starts_with("FROM any TO tag") && rule.ends_with("ALLOW tcp PORT 22")));
+    assert!(
+        rules.iter().any(|rule| rule.starts_with("FROM any TO tag") && rule.ends_with("ALLOW tcp PORT 22"))
+    );
 
     // Three of them, and CNS names all that are ready.
     stage.kubectl(&["scale", "deployment/ubuntu", "--replicas=3"]).await;
@@ -89,19 +94,26 @@ async fn applied_scaled_healed_and_deleted() {
     // One stops behind Kubernetes' back, and starts again.
     let id = stage.instances().await[0].id;
     stage.account.stop_instance(id).await.unwrap();
-    let stopped = async || stage.account.get_instance(id).await.unwrap().instance().state == InstanceState::Stopped;
+    let stopped =
+        async || stage.account.get_instance(id).await.unwrap().instance().state == InstanceState::Stopped;
     stage.until("it has stopped", stopped).await;
     stage.until_field("deployment/ubuntu", "{.status.readyReplicas}", "2").await;
     stage.until_field("deployment/ubuntu", "{.status.readyReplicas}", "3").await;
     assert_eq!(stage.instances().await.len(), 3, "the same three");
-    let restarts = stage.kubectl(&["get", "pods", "--output=jsonpath={.items[*].status.containerStatuses[0].restartCount}"]);
+    let restarts = stage.kubectl(&[
+        "get",
+        "pods",
+        "--output=jsonpath={.items[*].status.containerStatuses[0].restartCount}",
+    ]);
     let mut restarts: Vec<String> = restarts.await.split(' ').map(str::to_owned).collect();
     restarts.sort();
     assert_eq!(restarts, ["0", "0", "1"]);
 
     // Nothing is left.
     stage.kubectl(&["delete", "deployment/ubuntu"]).await;
-    stage.until("no pod is left", async || stage.kubectl(&["get", "pods", "--output=name"]).await.is_empty()).await;
+    stage
+        .until("no pod is left", async || stage.kubectl(&["get", "pods", "--output=name"]).await.is_empty())
+        .await;
     assert!(stage.instances().await.is_empty(), "a pod goes after its instance");
     stage.until("no rule is left", async || stage.rules().await.is_empty()).await;
 }
@@ -114,8 +126,11 @@ async fn resolve(stage: &Stage, service: &str) -> BTreeSet<IpAddr> {
         let name = format!("{service}.svc.{}.{zone}", stage.simulator.ids().acme);
         let server = format!("@{}", cns.ip());
         let port = cns.port().to_string();
-        let output = Command::new("dig").args([&server, "-p", &port, "+short", &name]).output().await.unwrap();
-        addresses.extend(String::from_utf8_lossy(&output.stdout).lines().filter_map(|line| line.parse::<IpAddr>().ok()));
+        let output =
+            Command::new("dig").args([&server, "-p", &port, "+short", &name]).output().await.unwrap();
+        addresses.extend(
+            String::from_utf8_lossy(&output.stdout).lines().filter_map(|line| line.parse::<IpAddr>().ok()),
+        );
     }
     addresses
 }

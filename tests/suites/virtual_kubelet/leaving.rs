@@ -22,7 +22,12 @@ spec:
 #[ignore = "needs the private network of in_a_private_network"]
 async fn forced_deletion_eviction_and_a_deleted_node_leave_no_instance_behind() {
     let stage = Stage::set().await;
-    for (name, spec) in [("forced", ""), ("evicted", ""), ("patient", "terminationGracePeriodSeconds: 2"), ("late", "activeDeadlineSeconds: 1")] {
+    for (name, spec) in [
+        ("forced", ""),
+        ("evicted", ""),
+        ("patient", "terminationGracePeriodSeconds: 2"),
+        ("late", "activeDeadlineSeconds: 1"),
+    ] {
         stage.apply(&pod(name, spec)).await;
     }
     for name in ["forced", "evicted", "patient"] {
@@ -35,7 +40,11 @@ async fn forced_deletion_eviction_and_a_deleted_node_leave_no_instance_behind() 
     stage.until("one instance is left", async || stage.instances_of("default").await.len() == 1).await;
 
     stage.kubectl(&["taint", "node", NODE, "maintenance=now:NoExecute"]).await;
-    stage.until("the pod was evicted", async || stage.field("pod/evicted", "{.metadata.name}").await.is_empty()).await;
+    stage
+        .until("the pod was evicted", async || {
+            stage.field("pod/evicted", "{.metadata.name}").await.is_empty()
+        })
+        .await;
     assert!(stage.instances_of("default").await.is_empty(), "a pod goes after its instance");
     stage.kubectl(&["taint", "node", NODE, "maintenance-"]).await;
 

@@ -21,13 +21,37 @@ const MAIN: &str = "containers: [{name: main, image: base-64-lts}]";
 
 /// Pod, annotations, spec, phase, and what the status or an event must say.
 const CASES: [(&str, &str, &str, &str, &str); 9] = [
-    ("two", "", "containers: [{name: a, image: base-64-lts}, {name: b, image: x}]", "Failed", "spec.containers"),
-    ("init", "", "initContainers: [{name: i, image: x}]\n  containers: [{name: main, image: base-64-lts}]", "Failed", "initContainers"),
-    ("volume", "", "containers: [{name: main, image: base-64-lts, volumeMounts: [{name: v, mountPath: /v}]}]\n  volumes: [{name: v, emptyDir: {}}]", "Failed", "volumes"),
+    (
+        "two",
+        "",
+        "containers: [{name: a, image: base-64-lts}, {name: b, image: x}]",
+        "Failed",
+        "spec.containers",
+    ),
+    (
+        "init",
+        "",
+        "initContainers: [{name: i, image: x}]\n  containers: [{name: main, image: base-64-lts}]",
+        "Failed",
+        "initContainers",
+    ),
+    (
+        "volume",
+        "",
+        "containers: [{name: main, image: base-64-lts, volumeMounts: [{name: v, mountPath: /v}]}]\n  volumes: [{name: v, emptyDir: {}}]",
+        "Failed",
+        "volumes",
+    ),
     ("image", "", "containers: [{name: main, image: nowhere}]", "Pending", "nowhere"),
     ("package", "package: giant", MAIN, "Pending", "giant"),
     ("network", "networks: atlantis", MAIN, "Pending", "atlantis"),
-    ("fit", "", "containers: [{name: main, image: base-64-lts, resources: {requests: {memory: 900Gi}}}]", "Pending", "900Gi"),
+    (
+        "fit",
+        "",
+        "containers: [{name: main, image: base-64-lts, resources: {requests: {memory: 900Gi}}}]",
+        "Pending",
+        "900Gi",
+    ),
     ("misfit", "package: b1.medium", MAIN, "Pending", "b1.medium"),
     ("affinity", "affinity: 'role=!x'", MAIN, "Pending", "affinity"),
 ];
@@ -47,7 +71,9 @@ pub(super) async fn every_bad_pod_says_what_is_wrong(stage: &Stage) {
                 let status = stage.field_in("bad", &object, "{.status}").await;
                 let events = format!("--field-selector=involvedObject.name={name}");
                 let events = stage.kubectl(&["get", "events", "--namespace=bad", &events]).await;
-                status.contains(&format!(r#""phase":"{phase}""#)) && status.contains(text) && events.contains(text)
+                status.contains(&format!(r#""phase":"{phase}""#))
+                    && status.contains(text)
+                    && events.contains(text)
             })
             .await;
     }

@@ -14,7 +14,6 @@ use triton::types::{FirewallRule, Instance, ListInstances, TagValue};
 use triton_sim::Simulator;
 use triton_sim::settings::Settings;
 
-
 /// No condition takes longer, on a machine that does other things as well.
 const BOUND: Duration = Duration::from_secs(120);
 
@@ -70,7 +69,11 @@ impl Stage {
             if Instant::now() > deadline {
                 let pods = self.plane.kubectl(&["describe", "pods", "--all-namespaces"]).await;
                 let said: Vec<String> = self.kubelets.iter().map(VirtualKubelet::log).collect();
-                panic!("not within {BOUND:?}: {what}\n{}\n{}", pods.unwrap_or_default(), said.join("\n---\n"));
+                panic!(
+                    "not within {BOUND:?}: {what}\n{}\n{}",
+                    pods.unwrap_or_default(),
+                    said.join("\n---\n")
+                );
             }
             sleep(Duration::from_millis(50)).await;
         }

@@ -108,7 +108,10 @@ spec:
             .await;
     }
     stage.until_field_in("daemons", "daemonset/welcome", "{.status.numberReady}", "1").await;
-    assert_eq!(stage.field_in("daemons", "daemonset/elsewhere", "{.status.desiredNumberScheduled}").await, "0");
+    assert_eq!(
+        stage.field_in("daemons", "daemonset/elsewhere", "{.status.desiredNumberScheduled}").await,
+        "0"
+    );
     stage.kubectl(&["delete", "namespace", "daemons", "--wait=false"]).await;
 }
 
@@ -157,7 +160,8 @@ spec:
 "#
         ))
         .await;
-    let status = "{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.waiting.reason}";
+    let status =
+        "{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.waiting.reason}";
     stage.until_field_in("crashes", "pod/crashes", status, "1 CrashLoopBackOff").await;
     let last = "{.status.containerStatuses[0].lastState.terminated.exitCode}";
     assert_eq!(stage.field_in("crashes", "pod/crashes", last).await, "7");

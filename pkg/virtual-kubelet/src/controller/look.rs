@@ -16,8 +16,9 @@ use triton::types::{InstanceAction, TagValue};
 
 use super::Controller;
 use super::records::Record;
+use super::wish::Wish;
 use crate::lifecycle::{Note, Now, Observed, Outcome, Recorded, Step, Trust, plan, recorded_instance};
-use crate::pod::{Demand, PodKey};
+use crate::pod::PodKey;
 use crate::probes::Verdicts;
 
 impl Controller {
@@ -39,7 +40,8 @@ impl Controller {
     async fn look_at_pod(&self, key: &PodKey, pod: &Pod, record: &mut Record) {
         let now = Now { wall: Timestamp::now(), monotonic: Instant::now() };
         let instances = self.instances_of(key);
-        let plan = plan(&self.observe(pod, &instances, record, now));
+        let wish = self.wish(key, pod, instances.first().map(|entry| &**entry));
+        let plan = plan(&self.observe(pod, &wish, &instances, record, now));
         // Before anything is done: a step that is interrupted is remembered as one that may have taken effect.
         record.memory = plan.memory;
         for note in &plan.notes {
@@ -73,7 +75,7 @@ impl Controller {
     fn observe<'a>(
         &'a self,
         pod: &'a Pod,
-        desired: Result<&'a Desired, &'a Refusal>,
+        wish: &'a Wish,
         instances: &'a [Arc<Entry>],
         record: &'a Record,
         now: Now,
@@ -86,14 +88,15 @@ impl Controller {
         };
         Observed {
             pod,
-            desired,
+            desired: wish.desired.as_ref().map(Result::as_ref),
             instances,
             recorded: recorded.map(|id| Recorded { id, lookup: self.instances.get(id) }),
             memory: &record.memory,
             verdicts: Verdicts::NONE,
+            drift: &wish.drift,
+            notes: &wish.notes,
             trust,
-            host_ip: self.settings.host_ip.as_deref(),
-            datacenter: &self.settings.datacenter,
+            host_ip: self.settings.host_ip,
             now,
         }
     }
@@ -132,6 +135,8 @@ impl Controller {
     /// Looks at a pod that is not there: when it was seen to be deleted and the API server confirms it, its
     /// instances go. Says whether there is anything left to remember.
     async fn look_at_departed(&self, key: &PodKey, record: &mut Record) -> bool {
+        self.rules.forget(key);
+        self.references.forget(key);
         let instances = self.instances_of(key);
         if instances.is_empty() || !self.departed.contains(key) {
             return false;

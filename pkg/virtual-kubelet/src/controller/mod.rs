@@ -15,14 +15,18 @@ mod pods;
 mod queue;
 mod records;
 pub mod references;
+mod rules;
 mod schedule;
+mod services;
 mod sweep;
+mod wish;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
 use kube::runtime::watcher::{self, Event};
 use provider::owner::Owner;
@@ -39,6 +43,11 @@ use self::departed::Departed;
 use self::pods::PodWriter;
 use self::queue::Queue;
 use self::records::Records;
+use self::references::{MOST_WATCHES, References};
+use self::rules::Rules;
+use self::services::{Services, Stale};
+use crate::catalog::CatalogKeeper;
+use crate::firewall;
 use crate::pod::PodKey;
 
 /// How many pods are looked at at once. A look that waits for CloudAPI waits in the request budget, whose queue has
@@ -55,10 +64,8 @@ pub struct Settings {
     pub cluster: String,
     /// The node's name.
     pub node: String,
-    /// The data centre's name.
-    pub datacenter: String,
     /// The node's address, for `hostIP`.
-    pub host_ip: Option<String>,
+    pub host_ip: Option<IpAddr>,
 }
 
 /// What a controller works with.
@@ -73,6 +80,8 @@ pub struct Parts {
     pub triton: Client,
     /// The instances of the account.
     pub instances: Store,
+    /// The packages, images and networks.
+    pub catalog: CatalogKeeper,
     /// Leadership.
     pub claim: Claim,
 }
@@ -81,6 +90,10 @@ pub struct Parts {
 pub struct Controller {
     settings: Settings,
     pods: kube::runtime::reflector::Store<Pod>,
+    services: Services,
+    references: References,
+    catalog: CatalogKeeper,
+    rules: Rules,
     instances: Store,
     queue: Queue,
     records: Records,
@@ -102,9 +115,24 @@ impl Controller {
         let seen = notice(queue.clone(), Arc::clone(&departed));
         let api = Api::all(parts.kube.clone());
         let pods = parts.caches.reflect("pods", api, config, fastrand::Rng::new(), seen);
+
+        let stale = Stale::default();
+        let seen = notice_services(queue.clone(), stale.clone(), pods.clone());
+        let (api, config) = (Api::all(parts.kube.clone()), watcher::Config::default());
+        let services = parts.caches.reflect("services", api, config, fastrand::Rng::new(), seen);
+
+        let asked = queue.clone();
+        let references =
+            References::new(&parts.kube, MOST_WATCHES, fastrand::Rng::new(), move |key| asked.ask(key));
+        let rules =
+            firewall::Keeper::new(parts.triton.clone(), parts.claim.clone(), firewall::Settings::default());
         Arc::new(Self {
             settings,
             pods,
+            services: Services::new(services, stale),
+            references,
+            catalog: parts.catalog,
+            rules: Rules::new(rules),
             instances: parts.instances.clone(),
             queue,
             records: Records::default(),
@@ -129,6 +157,8 @@ impl Controller {
             () = self.claim.lapsed() => {}
             () = self.look_at_pods() => {}
             () = self.follow_instances() => {}
+            () = self.follow_catalog() => {}
+            () = self.keep_rules() => {}
             () = self.sweep() => {}
         }
     }
@@ -165,7 +195,9 @@ impl Controller {
     async fn follow_instances(&self) {
         let mut changes = self.instances.subscribe();
         loop {
-            for id in changes.changed().await {
+            let changed = changes.changed().await;
+            self.rules.look();
+            for id in changed {
                 let owner = match self.instances.get(id) {
                     Lookup::Present(entry) => Owner::of(entry.expected()),
                     Lookup::Gone(tombstone) => Owner::of(&tombstone.instance),
@@ -173,6 +205,19 @@ impl Controller {
                 };
                 if let Some(owner) = owner.filter(|owner| self.owns(owner)) {
                     self.queue.ask(&PodKey { namespace: owner.namespace, name: owner.pod, uid: owner.uid });
+                }
+            }
+        }
+    }
+
+    /// Asks for a look at each pod without an instance when a catalogue comes by which it may resolve.
+    async fn follow_catalog(&self) {
+        let mut catalogs = self.catalog.subscribe();
+        // The sender lives as long as the keeper, of which this has a handle.
+        while catalogs.changed().await.is_ok() {
+            for key in self.pods.state().iter().filter_map(|pod| PodKey::of(pod)) {
+                if self.instances_of(&key).is_empty() {
+                    self.queue.ask(&key);
                 }
             }
         }
@@ -199,5 +244,22 @@ fn notice(queue: Queue, departed: Arc<Departed>) -> impl FnMut(&Event<Pod>) + Se
             }
         }
         Event::Init | Event::InitDone => {}
+    }
+}
+
+/// What to do about each event of the watch of Services: the pods of the namespace may be in others now.
+fn notice_services(
+    queue: Queue,
+    stale: Stale,
+    pods: kube::runtime::reflector::Store<Pod>,
+) -> impl FnMut(&Event<Service>) + Send + 'static {
+    move |event| {
+        stale.mark();
+        if let Event::Apply(service) | Event::Delete(service) = event {
+            let concerned = |pod: &&Arc<Pod>| pod.metadata.namespace == service.metadata.namespace;
+            for key in pods.state().iter().filter(concerned).filter_map(|pod| PodKey::of(pod)) {
+                queue.ask(&key);
+            }
+        }
     }
 }

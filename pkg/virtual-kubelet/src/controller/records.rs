@@ -1,6 +1,6 @@
 //! What this process remembers of each pod between looks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +48,11 @@ impl Records {
     /// Puts a record back.
     pub(super) fn put(&self, key: &PodKey, record: Record) {
         self.lock().insert(key.clone(), record);
+    }
+
+    /// All pods but these are gone.
+    pub(super) fn forget_all_but(&self, live: &HashSet<PodKey>) {
+        self.lock().retain(|key, _| live.contains(key));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PodKey, Record>> {

@@ -37,11 +37,16 @@ impl Controller {
         let ours = ours.filter_map(|entry| Some((entry.id(), Owner::of(entry.expected())?)));
         let instances: Vec<_> =
             ours.filter(|(_, owner)| self.owns(owner)).map(|(id, owner)| (id, owner.uid)).collect();
-        let pods: HashSet<Box<str>> =
-            self.pods.state().iter().filter_map(|pod| pod.metadata.uid.as_deref().map(Box::from)).collect();
+        let live: HashSet<PodKey> = self.pods.state().iter().filter_map(|pod| PodKey::of(pod)).collect();
+        let pods: HashSet<Box<str>> = live.iter().map(|key| key.uid.clone()).collect();
         let fresh = self.instances.health().last_clean_list;
         let trusted = self.caches.missing().is_empty()
             && fresh.is_some_and(|begun| now.saturating_duration_since(begun) < FRESH);
+        if trusted {
+            // Deletions that happened while the watch was interrupted were not seen.
+            self.rules.forget_all_but(&live);
+            self.records.forget_all_but(&live);
+        }
         for id in suspects.sweep(&Sweep { instances: &instances, pods: &pods, trusted, now }) {
             let Lookup::Present(entry) = self.instances.get(id) else { continue };
             let Some(owner) = Owner::of(entry.expected()) else { continue };

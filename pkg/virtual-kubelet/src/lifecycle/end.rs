@@ -123,7 +123,11 @@ fn lift_protection(draft: &mut Draft<'_>, main: &Entry) -> bool {
 }
 
 fn is_protection_ours(draft: &Draft<'_>) -> bool {
-    if draft.observed.desired.is_some_and(|desired| desired.is_ok_and(|desired| desired.demand.deletion_protection)) {
+    if draft
+        .observed
+        .desired
+        .is_some_and(|desired| desired.is_ok_and(|desired| desired.demand.deletion_protection))
+    {
         return true;
     }
     let annotations = draft.observed.pod.metadata.annotations.as_ref();

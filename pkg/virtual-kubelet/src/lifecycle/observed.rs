@@ -1,5 +1,6 @@
 //! What is known when a plan is made.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use triton::id::InstanceId;
 use triton::reflector::{Entry, Lookup};
 
-use super::{Memory, Step};
+use super::{Memory, Note, Step};
 use crate::pod::{Desired, Refusal};
 use crate::probes::Verdicts;
 
@@ -61,12 +62,12 @@ pub struct Observed<'a> {
     pub verdicts: Verdicts,
     /// What to write to the instance so that it is as desired. Done only while it runs.
     pub drift: &'a [Step],
+    /// What was found out about the pod's wishes, for the user. Each is said once.
+    pub notes: &'a [Note],
     /// How far Triton's side can be trusted.
     pub trust: Trust,
     /// The node's address, for `hostIP`.
-    pub host_ip: Option<&'a str>,
-    /// The data centre, for messages.
-    pub datacenter: &'a str,
+    pub host_ip: Option<IpAddr>,
     /// Now.
     pub now: Now,
 }

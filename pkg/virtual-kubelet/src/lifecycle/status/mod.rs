@@ -87,8 +87,8 @@ pub(super) fn status(draft: &Draft<'_>, report: &Report<'_>) -> Option<Box<PodSt
     }
     status.start_time.get_or_insert(Time(draft.wall()));
     if let Some(host) = draft.observed.host_ip {
-        status.host_ip = Some(host.to_owned());
-        status.host_ips = Some(vec![HostIP { ip: host.to_owned() }]);
+        status.host_ip = Some(host.to_string());
+        status.host_ips = Some(vec![HostIP { ip: host.to_string() }]);
     }
     if let Some(ip) = report.entry.and_then(|entry| address::pod_ip(draft, entry)) {
         let ip = ip.to_string();

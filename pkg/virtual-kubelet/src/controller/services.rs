@@ -1,0 +1,106 @@
+//! The Services of the cluster: what environments and memberships in CNS are made of.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use kube::runtime::reflector::{ObjectRef, Store};
+use provider::cns::{Directory, Note, foreign_names};
+use runtime::events::{EventRecorder, Happening, Severity};
+
+/// The namespace and name of the Service that every environment has.
+const KUBERNETES: (&str, &str) = ("default", "kubernetes");
+
+/// As many hashes of what was said are kept before all are forgotten.
+const SAID: usize = 10_000;
+
+/// The Services in memory.
+pub(super) struct Services {
+    store: Store<Service>,
+    stale: Stale,
+    said: Mutex<HashSet<u64>>,
+}
+
+/// Where whoever sees a Service change says so.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stale(Arc<Mutex<Option<Arc<Directory>>>>);
+
+impl Stale {
+    /// A Service changed: the directory is made anew when it is needed next.
+    pub(super) fn mark(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Services {
+    pub(super) fn new(store: Store<Service>, stale: Stale) -> Self {
+        Self { store, stale, said: Mutex::default() }
+    }
+
+    /// Those of a namespace, and `default/kubernetes`.
+    pub(super) fn of_namespace(&self, namespace: &str) -> Vec<Arc<Service>> {
+        let mut services = self.store.state();
+        services.retain(|service| service.metadata.namespace.as_deref() == Some(namespace));
+        if namespace != KUBERNETES.0 {
+            services.extend(self.store.get(&ObjectRef::new(KUBERNETES.1).within(KUBERNETES.0)));
+        }
+        services
+    }
+
+    /// Which Services are CNS services. Names that instances of others carry are not taken.
+    pub(super) fn directory(&self, instances: &triton::reflector::Store, cluster: &str) -> Arc<Directory> {
+        let mut known = self.stale.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(directory) = &*known {
+            return Arc::clone(directory);
+        }
+        let services = self.store.state();
+        let foreign: HashSet<String> = match services.iter().any(|service| is_load_balancer(service)) {
+            true => {
+                let entries = instances.entries();
+                entries.iter().flat_map(|entry| foreign_names(&entry.observed().tags, cluster)).collect()
+            }
+            false => HashSet::new(),
+        };
+        let services = services.iter().map(|service| &**service);
+        let directory = Arc::new(Directory::read(services, cluster, |name| foreign.contains(name)));
+        *known = Some(Arc::clone(&directory));
+        directory
+    }
+
+    /// Tells the authors of Services what they should know, once.
+    pub(super) fn tell<'a>(&self, events: &EventRecorder, notes: impl Iterator<Item = &'a Note>) {
+        for note in notes {
+            let mut hasher = DefaultHasher::new();
+            (&note.service, note.reason, &note.message).hash(&mut hasher);
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            if said.len() >= SAID {
+                said.clear();
+            }
+            if !said.insert(hasher.finish()) {
+                continue;
+            }
+            drop(said);
+            let reference = ObjectRef::new(&note.service.name).within(&note.service.namespace);
+            let known: Option<Arc<Service>> = self.store.get(&reference);
+            events.record(Happening {
+                regarding: ObjectReference {
+                    api_version: Some("v1".to_owned()),
+                    kind: Some("Service".to_owned()),
+                    name: Some(note.service.name.to_string()),
+                    namespace: Some(note.service.namespace.to_string()),
+                    uid: known.and_then(|service| service.metadata.uid.clone()),
+                    ..ObjectReference::default()
+                },
+                severity: Severity::Warning,
+                reason: note.reason.as_str().to_owned(),
+                action: "PublishService".to_owned(),
+                note: note.message.clone(),
+            });
+        }
+    }
+}
+
+fn is_load_balancer(service: &Service) -> bool {
+    service.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer")
+}
