@@ -2,9 +2,9 @@
 //!
 //! In the order in which it is computed:
 //!
-//! - [`service_name`] and [`name_of`]: the CNS service that a Service of type LoadBalancer is.
+//! - [`service_name`](service_name()) and [`name_of`]: the CNS service that a Service of type LoadBalancer is.
 //! - [`Directory`]: the Services that are in CNS, and the entries that one pod gets from them.
-//! - [`wanted`] and [`merge`]: what to write to an instance whose tags are these, so that other people's entries stay
+//! - [`wanted`] and [`merge`](merge()): what to write to an instance whose tags are these, so that other people's entries stay
 //!   as they are.
 //! - [`foreign_names`]: the names that an instance carries which are not ours, and so are not to be taken.
 

@@ -1,6 +1,6 @@
 //! Carries plans out, and remembers the account's rules between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
@@ -22,8 +22,11 @@ const CONCURRENCY: usize = 4;
 /// a third.
 const ROUNDS: usize = 3;
 
-/// When to try again after a failure; doubled for each one in a row, up to the time between lists.
+/// When to try a step again that failed; doubled for each failure in a row, up to [`MOST_RETRY`].
 const RETRY: Duration = Duration::from_secs(5);
+
+/// The longest pause after a failure.
+const MOST_RETRY: Duration = Duration::from_secs(300);
 
 /// Settings of a [`Keeper`].
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +62,15 @@ struct State {
     /// When the youngest list began; `None` when what is remembered must not be planned with.
     listed: Option<Instant>,
     unneeded: Unneeded,
-    /// How often in a row something failed.
+    /// The steps that failed, and are still to be taken.
+    failed: HashMap<RuleStep, Retry>,
+}
+
+/// When to try a step again.
+#[derive(Debug, Clone, Copy)]
+struct Retry {
+    at: Instant,
+    /// How often in a row it failed.
     failures: u32,
 }
 
@@ -68,8 +79,10 @@ struct State {
 pub struct Ensured {
     /// How many rules were made, corrected or removed.
     pub written: usize,
-    /// The steps that failed, and why. The others were carried out.
+    /// The steps that failed now, and why. The others were carried out.
     pub failures: Vec<Failure>,
+    /// How many steps failed earlier and wait to be tried again.
+    pub waiting: usize,
     /// When to call again even if nothing happens.
     pub again: Option<Instant>,
 }
@@ -112,6 +125,14 @@ enum Written {
     Absent(FirewallRuleId),
 }
 
+impl Retry {
+    /// It failed once more.
+    fn again(&mut self) {
+        let pause = RETRY.saturating_mul(1 << self.failures.min(10)).min(MOST_RETRY);
+        *self = Self { at: Instant::now() + pause, failures: self.failures + 1 };
+    }
+}
+
 impl Keeper {
     /// Nothing is read yet. `client`'s writes are made only while `claim` is valid.
     pub fn new(client: Client, claim: Claim, settings: Settings) -> Self {
@@ -124,7 +145,8 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// [`EnsureError`]. Failures of single rules do not stop the others, and are in [`Ensured::failures`].
+    /// [`EnsureError`]. Failures of single rules do not stop the others, and are in [`Ensured::failures`]; such a step is
+    /// tried again after a pause that grows, however often this is called.
     pub async fn ensure(&self, wanted: &Wanted) -> Result<Ensured, EnsureError> {
         let mut state = self.state.lock().await;
         if let Err(not_leading) = self.claim.check() {
@@ -147,23 +169,26 @@ impl Keeper {
             let now = Instant::now();
             let planned = plan(wanted, &rules, &state.unneeded, self.settings.grace, now);
             state.unneeded = planned.unneeded;
-            let relist = state.listed.unwrap_or(now) + self.settings.relist;
-            ensured.again = Some(planned.again.map_or(relist, |again| again.min(relist)));
-            if planned.steps.is_empty() {
+            state.failed.retain(|step, _| planned.steps.contains(step));
+            let (waiting, due): (Vec<_>, Vec<_>) = planned
+                .steps
+                .into_iter()
+                .partition(|step| state.failed.get(step).is_some_and(|it| now < it.at));
+            ensured.waiting = waiting.len();
+            ensured.again = planned.again;
+            if due.is_empty() {
                 break;
             }
-            self.carry_out(planned.steps, &mut state, &mut ensured).await;
-            if ensured.failures.iter().any(|failure| failure.step.is_some()) {
+            self.carry_out(due, &mut state, &mut ensured).await;
+            if state.listed.is_none() {
                 break;
             }
         }
-        if ensured.failures.is_empty() {
-            state.failures = 0;
-        } else {
-            let pause = RETRY.saturating_mul(1 << state.failures.min(10)).min(self.settings.relist);
-            ensured.again = Some(Instant::now() + pause);
-            state.failures += 1;
-        }
+        let retries = state.failed.values().map(|retry| retry.at);
+        let relist = state.listed.map(|listed| listed + self.settings.relist);
+        let unlisted = ensured.failures.iter().any(|failure| failure.step.is_none());
+        let again = retries.chain(relist.filter(|_| !unlisted)).chain(unlisted.then(|| now + RETRY));
+        ensured.again = again.chain(ensured.again).min();
         Ok(ensured)
     }
 
@@ -203,6 +228,11 @@ impl Keeper {
                     // A rule that is made although the answer is an error would be made twice.
                     certain &= matches!(&error, RuleError::CloudApi(error) if !error.may_have_taken_effect())
                         && !matches!(step, RuleStep::Create { .. });
+                    state
+                        .failed
+                        .entry(step.clone())
+                        .or_insert(Retry { at: Instant::now(), failures: 0 })
+                        .again();
                     ensured.failures.push(Failure { step: Some(step), error });
                     continue;
                 }

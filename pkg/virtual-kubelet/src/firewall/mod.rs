@@ -3,7 +3,7 @@
 //! Rules find instances by tags, so that all pods of a cluster with the same ports share one rule, and all members of
 //! a group two. A rule is ours when its description says so ([`RuleKey`]); whatever else is there is never touched.
 //!
-//! [`Wanted`] is what pods and instances need; [`plan`] compares it with the account's rules; [`Keeper`] carries
+//! [`Wanted`] is what pods and instances need; [`plan`](plan()) compares it with the account's rules; [`Keeper`] carries
 //! that out. All but the keeper is pure.
 //!
 //! Several virtual kubelets of one cluster may look after the same rules: each makes what its pods need, and none removes

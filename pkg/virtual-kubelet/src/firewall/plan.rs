@@ -19,7 +19,7 @@ pub const GRACE: Duration = Duration::from_secs(30);
 pub type Unneeded = BTreeMap<FirewallRuleId, Instant>;
 
 /// One thing to do. Each is independent of the others, and harmless when it is done already.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RuleStep {
     /// Make a rule, in force.
     Create {

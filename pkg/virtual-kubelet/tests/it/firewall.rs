@@ -232,6 +232,13 @@ async fn one_rule_that_fails_does_not_keep_others_back() {
     let ensured = keeper.ensure(&web()).await.expect("ensured");
     assert_eq!((ensured.failures.len(), ensured.written), (1, 1), "{ensured:?}");
     assert_eq!(descriptions(&client).await, DESCRIPTIONS[1..]);
+
+    // It is not tried at every call, while others still are.
+    let tries = begun(&simulator, Operation::CreateFirewallRule);
+    client.disable_firewall_rule(find(&client, disabled).await).await.expect("disabled");
+    let ensured = keeper.ensure(&web()).await.expect("ensured");
+    assert_eq!((ensured.failures.len(), ensured.waiting, ensured.written), (0, 1, 1), "{ensured:?}");
+    assert_eq!(begun(&simulator, Operation::CreateFirewallRule), tries);
 }
 
 #[tokio::test]
