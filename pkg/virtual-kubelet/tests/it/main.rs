@@ -1,3 +1,4 @@
 //! The virtual kubelet's parts against a simulated data centre.
 
 mod catalog;
+mod instances;
