@@ -6,28 +6,32 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often the catalogue is read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
     /// For so long a catalogue is used without reading again: operators seldom add packages and images.
-    pub(super) fresh_for: Duration,
+    pub fresh_for: Duration,
     /// At most once in this time, whatever is missing.
-    pub(super) least: Duration,
+    pub least: Duration,
     /// For so long something that a reading did not find is not looked for again, so that a pod with a wrong name
     /// does not spend the account's request rate.
-    pub(super) forget_missing: Duration,
+    pub forget_missing: Duration,
     /// The delay after the first failure; it doubles up to `longest_delay`.
-    pub(super) first_delay: Duration,
+    pub first_delay: Duration,
     /// The longest delay after failures.
-    pub(super) longest_delay: Duration,
+    pub longest_delay: Duration,
+    /// The time that each call of a reading may take, its waits and repeats included.
+    pub deadline: Duration,
 }
 
 impl Pace {
-    pub(super) const DEFAULT: Self = Self {
+    /// What the virtual kubelet does.
+    pub const DEFAULT: Self = Self {
         fresh_for: Duration::from_secs(300),
         least: Duration::from_secs(10),
         forget_missing: Duration::from_secs(60),
         first_delay: Duration::from_secs(1),
         longest_delay: Duration::from_secs(60),
+        deadline: Duration::from_secs(30),
     };
 }
 

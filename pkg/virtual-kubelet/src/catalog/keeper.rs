@@ -1,7 +1,6 @@
 //! Keeps the catalogue.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
@@ -13,9 +12,6 @@ use super::Catalog;
 use super::agenda::{Agenda, Pace};
 use super::reading::{Unlisted, read};
 use crate::pod::{Demand, ImageName, NetworkName};
-
-/// The time that each call of a reading may take, its waits and repeats included.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How many objects that are not listed are kept. Each costs a call per reading.
 const MOST_UNLISTED: usize = 64;
@@ -47,10 +43,15 @@ struct State {
 impl CatalogKeeper {
     /// A keeper that has read nothing yet.
     pub fn new(client: &Client) -> Self {
-        let client = client.with_priority(Priority::Status).with_deadline(DEADLINE);
+        Self::with_pace(client, Pace::DEFAULT)
+    }
+
+    /// The same with another pace.
+    pub fn with_pace(client: &Client, pace: Pace) -> Self {
+        let client = client.with_priority(Priority::Status).with_deadline(pace.deadline);
         let (catalog, _) = watch::channel(None);
         let (state, wake) = (Mutex::default(), Notify::new());
-        Self(Arc::new(Shared { client, pace: Pace::DEFAULT, state, wake, catalog }))
+        Self(Arc::new(Shared { client, pace, state, wake, catalog }))
     }
 
     /// The youngest catalogue; `None` until one could be read. Using an old one has it read again.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use triton::id::{AccountId, NetworkId};
 use triton::types::{Image, Limit, Network, Package};
 
+pub use self::agenda::Pace;
 pub use self::keeper::CatalogKeeper;
 pub use self::packages::{ZONE_CPU_MILLIS_PER_GIB, capacity};
 use crate::pod::{Refusal, RefusalReason};

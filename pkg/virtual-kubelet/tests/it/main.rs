@@ -12,4 +12,5 @@ mod api_server;
 mod catalog;
 mod data_center;
 mod firewall;
+mod instances;
 mod references;
