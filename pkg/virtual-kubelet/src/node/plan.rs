@@ -68,7 +68,7 @@ pub fn plan(desired: &Desired, observed: Option<&Node>, now: Timestamp) -> Plan 
     ];
     Plan {
         steps: patches.into_iter().flatten().collect(),
-        notes: readiness_note(desired, node).into_iter().collect(),
+        notes: readiness_note(desired, Some(node)).into_iter().collect(),
         refusal: None,
     }
 }
@@ -85,7 +85,8 @@ fn create(desired: &Desired, now: Timestamp) -> Plan {
     node.status = Some(status::new(desired, now));
     let message = format!("There is no node {}: making it", desired.name);
     let note = Note { severity: Severity::Normal, reason: "Registering", message };
-    Plan { steps: vec![Step::Create(Box::new(node))], notes: vec![note], refusal: None }
+    let notes = [Some(note), readiness_note(desired, None)].into_iter().flatten().collect();
+    Plan { steps: vec![Step::Create(Box::new(node))], notes, refusal: None }
 }
 
 /// Why this node cannot be ours: some kubelet that is not virtual has reported there.
@@ -169,8 +170,9 @@ fn taints(observed: &[Taint], ours: Option<&Taint>, before: Option<&AppliedTaint
     taints
 }
 
-fn readiness_note(desired: &Desired, node: &Node) -> Option<Note> {
-    let was = status::ready_status(node.status.as_ref());
+/// What to say when the Ready condition changes.
+fn readiness_note(desired: &Desired, node: Option<&Node>) -> Option<Note> {
+    let was = status::ready_status(node.and_then(|node| node.status.as_ref()));
     match &desired.readiness {
         Readiness::Ready if was != Some("True") => {
             let message = format!("Node {} status is now: NodeReady", desired.name);

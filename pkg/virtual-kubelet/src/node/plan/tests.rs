@@ -55,7 +55,7 @@ fn status(node: &mut Node) -> &mut NodeStatus {
 #[test]
 fn a_node_that_is_missing_is_made_whole() {
     let plan = plan(&desired(&[], Readiness::Ready), None, at(0));
-    assert_eq!(reasons(&plan), ["Registering"]);
+    assert_eq!(reasons(&plan), ["Registering", "NodeReady"]);
     let node = made(&[], Readiness::Ready);
     let status = node.status.clone().unwrap();
     let conditions: Vec<_> = status.conditions.unwrap();
