@@ -1,4 +1,12 @@
-//! The virtual kubelet's parts against a simulated data centre.
+//! Tests of the virtual kubelet from outside, against simulated servers.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the way tests fail"
+)]
 
 mod catalog;
 mod instances;
