@@ -75,8 +75,10 @@ impl CatalogKeeper {
         let room = |length: usize| MOST_UNLISTED.saturating_sub(length);
         known.images.extend(unlisted.images.into_iter().take(room(known.images.len())));
         known.networks.extend(unlisted.networks.into_iter().take(room(known.networks.len())));
-        let asked =
-            names.into_iter().fold(false, |asked, name| agenda.missed(name, now, &self.0.pace) || asked);
+        let mut asked = false;
+        for name in names {
+            asked |= agenda.missed(name, now, &self.0.pace);
+        }
         drop(state);
         if asked {
             self.0.wake.notify_one();

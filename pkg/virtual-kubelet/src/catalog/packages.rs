@@ -167,7 +167,7 @@ pub(super) fn describe(resources: Resources) -> String {
     };
     let size = |bytes: u64| match bytes {
         0 => "0".to_owned(),
-        _ if bytes % GIB == 0 => format!("{} GiB", bytes / GIB),
+        _ if bytes.is_multiple_of(GIB) => format!("{} GiB", bytes / GIB),
         _ => format!("{} MiB", bytes.div_ceil(MIB)),
     };
     format!("cpu {cpu}, memory {}, disk {}", size(memory_bytes), size(storage_bytes))

@@ -92,6 +92,18 @@ fn the_smallest_package_that_fits_is_taken(
     assert_eq!(&*catalog.package(&demand, &image).unwrap().name, name);
 }
 
+#[rstest]
+#[case::machine("hvm", "with-processors")]
+#[case::zone("base", "without")]
+fn a_package_that_nobody_named_makes_sense_for_the_image(#[case] image: &str, #[case] name: &str) {
+    let flexible = Package { flexible_disk: true, ..package(1, "flexible", 1024, 51_200, 0) };
+    let packages =
+        [flexible, package(2, "without", 1536, 51_200, 0), package(3, "with-processors", 2048, 51_200, 1)];
+    let catalog = Catalog { packages: packages.into_iter().map(Arc::new).collect(), ..catalog() };
+    let image = catalog.image(&image_name(image)).unwrap();
+    assert_eq!(&*catalog.package(&wants(0, 0, 0), &image).unwrap().name, name);
+}
+
 #[test]
 fn no_fitting_package_is_told_with_the_largest_that_there_is() {
     let catalog = catalog();

@@ -145,6 +145,25 @@ async fn many_users_at_once_are_one_reading() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reading_that_changes_nothing_is_not_told() {
+    let kept = start().await;
+    wait_for(&kept.keeper, |_| true).await;
+    let mut catalogs = kept.keeper.subscribe();
+    catalogs.mark_unchanged();
+    // The reading after next begins when the next one has ended.
+    for (readings, name) in [(2, "first"), (3, "second")] {
+        kept.keeper.missed(&with_image(name));
+        let begun = async {
+            while kept.simulator.control().requests().of(Operation::ListImages) < readings {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(BOUND, begun).await.expect("in time");
+    }
+    assert!(!catalogs.has_changed().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_keeps_the_old_one_and_ends_by_itself() {
     let kept = start().await;
     let old = wait_for(&kept.keeper, |_| true).await;

@@ -196,7 +196,7 @@ fn cns_tags_are_left_to_whoever_merges_them() {
 }
 
 #[rstest]
-#[case::forged_list("k8s.uid,k8s.cluster,theirs-not", &[])]
+#[case::forged_list("k8s.uid,k8s.other,theirs-not", &[])]
 #[case::listed("theirs", &["-tag theirs"])]
 fn a_list_that_people_edit_never_takes_ownership_away(#[case] list: &str, #[case] removed: &[&str]) {
     let desired = desired(&manifest());

@@ -1,6 +1,6 @@
 //! The container's environment, which an instance gets as the metadata key `user-data`.
 //!
-//! [`references`] says which ConfigMaps and Secrets a pod needs; [`resolve`] makes its variables of them, purely, as a
+//! [`references()`] says which ConfigMaps and Secrets a pod needs; [`resolve()`] makes its variables of them, purely, as a
 //! kubelet does: first `envFrom`, then `env` in its order with `$(VAR)` expanded from what is before it and from
 //! service variables, and at last the service variables that nothing else set.
 //!

@@ -241,6 +241,19 @@ fn what_needs_an_unknown_address_comes_later() {
     assert!(early.is_in(&late.user_data().unwrap()));
 }
 
+#[test]
+fn the_later_of_two_variables_of_a_name_counts_whichever_is_known() {
+    let (text, field) = (
+        json!({"name": "A", "value": "1"}),
+        json!({"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}),
+    );
+    let early = |variables: Value| complete(resolve(&env(variables), &sources(json!([])), &Known::default()));
+    let waiting = early(json!([text, field]));
+    assert_eq!((waiting.get("A"), waiting.deferred().count()), (None, 1));
+    let known = early(json!([field, text]));
+    assert_eq!((known.get("A"), known.deferred().count()), (Some("1"), 0));
+}
+
 fn service(namespace: &str, name: &str, ip: &str) -> Value {
     json!({"metadata": {"namespace": namespace, "name": name}, "spec": {"clusterIP": ip, "ports": [
         {"name": "https", "port": 443, "protocol": "TCP"}, {"name": "dns-udp", "port": 53, "protocol": "UDP"},
