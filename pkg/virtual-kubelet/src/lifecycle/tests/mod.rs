@@ -72,8 +72,12 @@ fn desired() -> Desired {
         affinity: Vec::new(),
         firewall: crate::pod::FirewallDemand::default(),
         deletion_protection: false,
+        deletion_protection_stated: false,
         tags: triton::types::Tags::new(),
+        labels: BTreeSet::new(),
         metadata: triton::types::Metadata::new(),
+        resources: crate::pod::Resources::default(),
+        warnings: Vec::new(),
     };
     let image = json!({"id": Uuid::from_u128(7), "name": "ubuntu", "version": "1"});
     let package = json!({"id": Uuid::from_u128(8), "name": "g1.small", "memory": 1024});
@@ -85,7 +89,9 @@ fn desired() -> Desired {
         package: Arc::new(serde_json::from_value(package).unwrap()),
         networks: Vec::new(),
         pod_network: None,
+        environment: crate::pod::env::Environment::default(),
         request,
+        warnings: Vec::new(),
     }
 }
 
