@@ -19,7 +19,8 @@ pub(super) const RESTART: Backoff =
 pub(super) const CALL: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 
 /// Between attempts to learn whether an instance is gone.
-pub(super) const PROOF: Backoff = Backoff { first: Duration::from_secs(5), longest: Duration::from_secs(300) };
+pub(super) const PROOF: Backoff =
+    Backoff { first: Duration::from_secs(5), longest: Duration::from_secs(300) };
 
 /// A run of at least this length ends a streak of quick ends: twice the longest delay, as in the kubelet.
 pub(super) const CALM: Duration = Duration::from_secs(600);

@@ -110,7 +110,10 @@ fn failed_to_provision(draft: &mut Draft<'_>, gone: Option<InstanceId>, failed: 
     create.made = None;
     create.failed_again(now);
     let message = if failed.contains(&last) {
-        format!("instance {last} failed to provision; the operator of {} can tell why", draft.observed.datacenter)
+        format!(
+            "instance {last} failed to provision; the operator of {} can tell why",
+            draft.observed.datacenter
+        )
     } else {
         format!("instance {last} was deleted before it ran")
     };
@@ -136,8 +139,7 @@ fn acknowledged<'a>(draft: &Draft<'a>) -> Option<Report<'a>> {
 fn resolved(desired: &Desired) -> String {
     let image = &desired.image;
     let networks: Vec<String> = desired.networks.iter().map(ToString::to_string).collect();
-    let networks =
-        if networks.is_empty() { "the default networks".to_owned() } else { networks.join(", ") };
+    let networks = if networks.is_empty() { "the default networks".to_owned() } else { networks.join(", ") };
     format!(
         "Creating instance {} of image {}@{} with package {} on {networks}",
         desired.demand.instance_name, image.name, image.version, desired.package.name

@@ -39,7 +39,10 @@ pub(super) fn exited<'a>(draft: &mut Draft<'a>, main: &'a Entry) {
     };
     let restarts = was.restarts();
     if let Some(phase) = phase {
-        draft.normal("Stopped", format!("Instance {} has stopped with exit code {}", main.id(), ended.exit_code));
+        draft.normal(
+            "Stopped",
+            format!("Instance {} has stopped with exit code {}", main.id(), ended.exit_code),
+        );
         let run = Run { restarts, ..Run::first(State::Terminated(ended)) };
         draft.report = Some(Report::of(phase, main, run));
         return;
@@ -57,7 +60,8 @@ fn restart<'a>(draft: &mut Draft<'a>, main: &'a Entry, ended: ContainerStateTerm
         Run { restarts, ..Run::first(State::Terminated(ended)) }
     } else {
         let message = format!("back-off {} s restarting failed container {name}", delay.as_secs());
-        draft.warn("BackOff", format!("{message} (exit code {code}, restart {})", restarts.saturating_add(1)));
+        draft
+            .warn("BackOff", format!("{message} (exit code {code}, restart {})", restarts.saturating_add(1)));
         let state = State::Waiting { reason: "CrashLoopBackOff", message: Some(message) };
         Run { restarts, last: Some(ended), ..Run::first(state) }
     };
@@ -131,9 +135,9 @@ fn parse(text: &str) -> Option<i32> {
     if text.is_empty() {
         return None;
     }
-    let code = text.parse::<i128>().map_or(i128::from(UNREADABLE), |code| {
-        code.clamp(i128::from(i32::MIN), i128::from(i32::MAX))
-    });
+    let code = text
+        .parse::<i128>()
+        .map_or(i128::from(UNREADABLE), |code| code.clamp(i128::from(i32::MIN), i128::from(i32::MAX)));
     Some(i32::try_from(code).unwrap_or(UNREADABLE))
 }
 

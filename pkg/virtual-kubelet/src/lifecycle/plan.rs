@@ -81,8 +81,7 @@ fn lose(draft: &mut Draft<'_>) {
     let message = format!("instance {id} does not exist any more");
     draft.warn("InstanceDeleted", message.clone());
     let ended = draft.was.ended().cloned();
-    let ended =
-        ended.unwrap_or_else(|| terminated(id, draft.was.running_since(), draft.wall(), KILLED));
+    let ended = ended.unwrap_or_else(|| terminated(id, draft.was.running_since(), draft.wall(), KILLED));
     let run = Run { restarts: draft.was.restarts(), ..Run::first(State::Terminated(ended)) };
     draft.report = Some(Report::failed("InstanceDeleted", message).with_run(run));
 }

@@ -175,7 +175,8 @@ fn count_restart(draft: &mut Draft<'_>, ended: Option<&ContainerStateTerminated>
 }
 
 fn is_stale(verdicts: Verdicts, draft: &Draft<'_>) -> bool {
-    verdicts.must_restart && draft.plan.memory.rebooted.is_some_and(|at| at + VERDICTS_SETTLE > draft.monotonic())
+    verdicts.must_restart
+        && draft.plan.memory.rebooted.is_some_and(|at| at + VERDICTS_SETTLE > draft.monotonic())
 }
 
 /// The liveness or startup probe has failed for good. Says whether the status is settled by that.

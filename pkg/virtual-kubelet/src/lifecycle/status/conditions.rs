@@ -31,14 +31,20 @@ pub(super) fn write(status: &mut PodStatus, draft: &Draft<'_>, report: &Report<'
     let message = || format!("containers with unready status: [{}]", draft.was.container_name());
     let containers_ready = if ready { Verdict::yes() } else { Verdict::no(unready, message()) };
     let pod_ready = if ready && !gates_are_open(draft.observed.pod) {
-        Verdict::no("ReadinessGatesNotReady", "a condition that a readiness gate names is not true".to_owned())
+        Verdict::no(
+            "ReadinessGatesNotReady",
+            "a condition that a readiness gate names is not true".to_owned(),
+        )
     } else {
         containers_ready.clone()
     };
     let networked = status.pod_ip.is_some() && ended.is_none();
     let verdicts = [
         ("PodReadyToStartContainers", if networked { Verdict::yes() } else { Verdict::plain_no() }),
-        ("Initialized", Verdict { reason: ended.filter(|_| report.phase == Phase::Succeeded), ..Verdict::yes() }),
+        (
+            "Initialized",
+            Verdict { reason: ended.filter(|_| report.phase == Phase::Succeeded), ..Verdict::yes() },
+        ),
         ("Ready", pod_ready),
         ("ContainersReady", containers_ready),
         ("PodScheduled", Verdict::yes()),

@@ -35,9 +35,7 @@ fn no_instance_is_made_while_one_may_exist_or_none_is_wanted(#[case] scene: Scen
 
 fn not_found(scene: Scene, begun_before: u64) -> Scene {
     scene.acted(|scene, step| match step {
-        Step::FindByName(_) => {
-            Outcome::NotFound(scene.now().monotonic - Duration::from_secs(begun_before))
-        }
+        Step::FindByName(_) => Outcome::NotFound(scene.now().monotonic - Duration::from_secs(begun_before)),
         _ => Outcome::Done,
     })
 }
@@ -198,7 +196,10 @@ fn a_pod_whose_instance_disappears_has_failed(#[case] scene: Scene) {
     assert_eq!(reasons(&plan), ["InstanceDeleted"]);
     let scene = scene.accepted();
     let status = scene.status();
-    assert_eq!((status.phase.as_deref(), status.reason.as_deref()), (Some("Failed"), Some("InstanceDeleted")));
+    assert_eq!(
+        (status.phase.as_deref(), status.reason.as_deref()),
+        (Some("Failed"), Some("InstanceDeleted"))
+    );
     assert_eq!(scene.container().state.unwrap().terminated.unwrap().exit_code, 137);
     assert_eq!(scene.plan().status, None);
     assert_eq!(scene.steps(), "");
@@ -222,7 +223,11 @@ fn an_instance_out_of_sight_is_asked_about_with_a_back_off_and_changes_nothing()
 #[case::even_stopped(&[(1, "running"), (2, "stopped")], Some(2), 2)]
 #[case::a_running_one_before_others(&[(1, "provisioning"), (2, "running")], None, 2)]
 #[case::else_the_lowest_id(&[(2, "provisioning"), (1, "provisioning"), (3, "provisioning")], None, 1)]
-fn of_duplicates_one_is_kept(#[case] states: &[(u128, &str)], #[case] recorded: Option<u128>, #[case] kept: u128) {
+fn of_duplicates_one_is_kept(
+    #[case] states: &[(u128, &str)],
+    #[case] recorded: Option<u128>,
+    #[case] kept: u128,
+) {
     let mut scene = Scene::new();
     if let Some(slot) = recorded {
         scene = scene.with(running(slot)).accepted();

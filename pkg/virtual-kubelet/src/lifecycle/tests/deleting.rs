@@ -68,7 +68,8 @@ fn a_deletion_that_is_not_confirmed_in_time_is_repeated() {
     assert_eq!(scene.after(200).with(running(1)).steps(), "delete 1");
 }
 
-const HOOK: &str = r#"{"spec": {"containers": [{"name": "main", "lifecycle": {"preStop": {"httpGet": {"port": 80}}}}]}}"#;
+const HOOK: &str =
+    r#"{"spec": {"containers": [{"name": "main", "lifecycle": {"preStop": {"httpGet": {"port": 80}}}}]}}"#;
 
 #[test]
 fn the_pre_stop_hook_runs_once_before_the_stop() {

@@ -203,9 +203,7 @@ impl Scene {
         let recorded = known.map(|id| Recorded { id, lookup: self.lookup(id) });
         let tagged: Vec<Arc<Entry>> = entries
             .iter()
-            .filter(|entry| {
-                entry.observed().tags.get("k8s.uid").is_some_and(|uid| uid.as_str() == Some(UID))
-            })
+            .filter(|entry| entry.observed().tags.get("k8s.uid").is_some_and(|uid| uid.as_str() == Some(UID)))
             .cloned()
             .collect();
         plan(&Observed {
@@ -309,7 +307,9 @@ fn words(steps: &[Step]) -> String {
     let word = |step: &Step| match step {
         Step::Create(_) => "create".to_owned(),
         Step::FindByName(name) => format!("find {name}"),
-        Step::Act { id, action: InstanceAction::DisableDeletionProtection } => format!("unprotect {}", slot(id)),
+        Step::Act { id, action: InstanceAction::DisableDeletionProtection } => {
+            format!("unprotect {}", slot(id))
+        }
         Step::Act { id, action } => format!("{} {}", action.as_str(), slot(id)),
         Step::AddTags { id, .. } => format!("tag {}", slot(id)),
         Step::RemoveTag { id, .. } => format!("untag {}", slot(id)),

@@ -41,8 +41,10 @@ fn no_report_counts_as_success_only_after_a_read_that_began_when_it_was_stopped(
 
 #[test]
 fn a_report_read_after_the_stop_is_seen_through_a_removal_that_is_pending() {
-    let removal =
-        Expectation::Metadata { set: triton::types::Metadata::new(), removed: ["k8s:exit-code".into()].into() };
+    let removal = Expectation::Metadata {
+        set: triton::types::Metadata::new(),
+        removed: ["k8s:exit-code".into()].into(),
+    };
     let scene = Scene::running().policy("OnFailure").with(stopped(1)).done();
     let scene = scene.after(1).with(reporting(1, "5")).expecting(1, removal).accepted();
     assert_eq!(scene.container().state.unwrap().terminated.unwrap().exit_code, 5);

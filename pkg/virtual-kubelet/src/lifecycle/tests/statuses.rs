@@ -2,7 +2,8 @@ use rstest::rstest;
 
 use super::*;
 
-const PROBED: &str = r#"{"spec": {"containers": [{"name": "main", "image": "ubuntu", "readinessProbe": {}}]}}"#;
+const PROBED: &str =
+    r#"{"spec": {"containers": [{"name": "main", "image": "ubuntu", "readinessProbe": {}}]}}"#;
 
 fn probed() -> Scene {
     Scene::new().pod(serde_json::from_str(PROBED).unwrap())

@@ -207,7 +207,9 @@ impl World {
             self.land(slot, comes_to_life);
         }
         for zone in self.zones.values_mut() {
-            if let Some((state, _)) = zone.next.filter(|(_, at)| *at <= self.second && zone.state != "deleted") {
+            if let Some((state, _)) =
+                zone.next.filter(|(_, at)| *at <= self.second && zone.state != "deleted")
+            {
                 zone.state = state;
                 zone.next = None;
             }
@@ -245,7 +247,10 @@ impl World {
     }
 
     fn named(&self, name: &str) -> Option<u128> {
-        self.zones.iter().find(|(slot, zone)| zone.name == name && self.is_active(**slot)).map(|(slot, _)| *slot)
+        self.zones
+            .iter()
+            .find(|(slot, zone)| zone.name == name && self.is_active(**slot))
+            .map(|(slot, _)| *slot)
     }
 
     /// Plans once and takes the steps. Says whether another look may do more.
@@ -290,7 +295,8 @@ impl World {
             let now = self.scene.now().monotonic;
             let mut entry = Entry::detached(seen, now + Duration::from_millis(1));
             for (_, expectation, expires) in self.expected.iter().filter(|(of, ..)| of == slot) {
-                entry = entry.expecting(expectation.clone(), self.scene.begin + Duration::from_secs(*expires));
+                entry =
+                    entry.expecting(expectation.clone(), self.scene.begin + Duration::from_secs(*expires));
             }
             self.scene.instances.push(entry);
         }
@@ -420,7 +426,8 @@ impl World {
 
     /// What must be so when nothing more has happened for long.
     fn is_as_it_should_be(&self, policy: &str) {
-        let active: Vec<&Zone> = self.zones.iter().filter(|(slot, _)| self.is_active(**slot)).map(|(_, zone)| zone).collect();
+        let active: Vec<&Zone> =
+            self.zones.iter().filter(|(slot, _)| self.is_active(**slot)).map(|(_, zone)| zone).collect();
         if self.deleted {
             assert!(self.removed, "the pod is still there, with {active:?}");
             return self.no_instance_is_left();
