@@ -1,7 +1,7 @@
 //! What a pod asks of Triton, and the instance that it should be. Pure.
 //!
 //! [`Demand::read`] reads one pod by itself and refuses what cannot be; the [catalog](crate::catalog) resolves the
-//! names in it; [`env`] resolves the container's environment; [`Desired`] is the result: the request that
+//! names in it; [`mod@env`] resolves the container's environment; [`Desired`] is the result: the request that
 //! makes the instance, against whose tags and metadata [`drift`] also compares one that exists.
 
 mod demand;
