@@ -1,6 +1,6 @@
 //! What to do about one pod and its instance, and what the pod's status is. Pure.
 //!
-//! [`plan`] looks at everything that is known of a pod ([`Observed`]), and says which [`Step`]s to take now, what the
+//! [`plan()`] looks at everything that is known of a pod ([`Observed`]), and says which [`Step`]s to take now, what the
 //! status is, what to tell the user, and when to look again. [`Memory`] is what only this process knows; losing it
 //! is safe, it saves work and keeps back-offs.
 //!
