@@ -237,12 +237,16 @@ impl ControlPlane {
         self.apiserver.signal(if frozen { "STOP" } else { "CONT" })
     }
 
-    /// Kills the API server and starts it again on the same port; returns when it is ready.
+    /// Kills the API server: its connections break, and new ones are refused.
+    pub fn stop_apiserver(&mut self) {
+        self.apiserver.stop();
+    }
+
+    /// Starts the API server again on the same port; returns when it is ready.
     ///
     /// # Errors
     /// When it does not become ready; the end of its log is in the error.
-    pub async fn restart_apiserver(&mut self) -> Result<()> {
-        self.apiserver.stop();
+    pub async fn start_apiserver(&mut self) -> Result<()> {
         self.apiserver.start()?;
         self.until_apiserver_ready().await
     }
