@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The example beside this test, where `cargo test` builds it. Asked for this test alone, cargo does not: then it is
 /// built here, and an old one is taken as it is.
@@ -26,9 +26,19 @@ fn idle() -> Command {
     command
 }
 
-/// Runs to the end, which must come by itself.
+/// Runs to the end, which must come by itself and soon.
 fn ends(command: &mut Command) -> (i32, String) {
-    let Output { status, stderr, stdout } = command.output().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            let text = child.wait_with_output().unwrap().stderr;
+            panic!("it goes on: {}", String::from_utf8_lossy(&text));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let Output { status, stderr, stdout } = child.wait_with_output().unwrap();
     assert!(stdout.is_empty(), "{stdout:?}");
     (status.code().unwrap_or(-1), String::from_utf8(stderr).unwrap())
 }
@@ -81,6 +91,14 @@ impl Drop for Running {
     }
 }
 
+/// A kubeconfig with this cluster and this user.
+fn kubeconfig_text(cluster: &str, user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: k, cluster: {{{cluster}}}}}]\n\
+         users: [{{name: u, user: {{{user}}}}}]\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n"
+    )
+}
+
 #[test]
 fn bad_input_gets_one_line_and_a_code() {
     let folder = tempfile::tempdir().unwrap();
@@ -90,7 +108,15 @@ fn bad_input_gets_one_line_and_a_code() {
         path.display().to_string()
     };
     let settings = file("settings.toml", "log-level = 'info'\n\nadmin-adress = 'x'\n");
+    let broken = file("broken.toml", "log-level = \n");
     let kubeconfig = file("kubeconfig", "{}");
+    let garbage = file("garbage", "\u{0}: [");
+    let kubeconfig_with = |name: &str, cluster: &str, user: &str| file(name, &kubeconfig_text(cluster, user));
+    let nobody = "server: 'http://127.0.0.1:1'";
+    let authority = "server: 'https://127.0.0.1:1', certificate-authority-data: bm90IGEgUEVN";
+    let reachable = kubeconfig_with("reachable", nobody, "");
+    let wrong_authority = kubeconfig_with("wrong-authority", authority, "");
+    let missing_token = kubeconfig_with("missing-token", nobody, "tokenFile: /nowhere/token");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let alone = ["--leader-elect=false", "--admin-address"];
@@ -125,6 +151,45 @@ fn bad_input_gets_one_line_and_a_code() {
             "idle: cannot use kubeconfig ".to_owned(),
         ),
         (
+            vec![alone[1], "127.0.0.1:0", "--kubeconfig", "/nowhere/kubeconfig"],
+            1,
+            "idle: cannot use kubeconfig /nowhere/kubeconfig; check --kubeconfig".to_owned(),
+        ),
+        (
+            vec![alone[1], "127.0.0.1:0", "--kubeconfig", &garbage],
+            1,
+            format!("idle: cannot use kubeconfig {garbage}; check --kubeconfig"),
+        ),
+        (
+            vec![alone[1], "127.0.0.1:0", "--kubeconfig", &wrong_authority],
+            1,
+            "idle: the certificate authority of https://127.0.0.1:1/ holds no certificate in PEM; ".to_owned(),
+        ),
+        (
+            vec![alone[1], "127.0.0.1:0", "--kubeconfig", &missing_token],
+            1,
+            "idle: cannot make a client for http://127.0.0.1:1/; check its certificate authority and credentials"
+                .to_owned(),
+        ),
+        (vec!["--config", &broken], 2, format!("idle: {broken}:1: not valid TOML: ")),
+        (
+            vec!["--config", "/nowhere/settings"],
+            1,
+            "idle: cannot read the configuration file /nowhere/settings; ".to_owned(),
+        ),
+        (
+            vec![
+                alone[1],
+                "127.0.0.1:0",
+                "--kubeconfig",
+                &reachable,
+                "--leader-elect-renew-deadline=20s",
+            ],
+            2,
+            "idle: leader election cannot work: lease duration 15s must be greater than renew deadline 20s; "
+                .to_owned(),
+        ),
+        (
             vec![alone[1], "nowhere"],
             2,
             "idle: invalid value 'nowhere' for '--admin-address <ADDRESS>': ".to_owned(),
@@ -151,9 +216,7 @@ fn an_api_server_that_cannot_be_reached_shows_in_readyz_and_not_in_livez() {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
     // Port 1 of this machine is nobody's.
-    let text = "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
-        clusters: [{name: k, cluster: {server: 'http://127.0.0.1:1'}}]\n\
-        users: [{name: u, user: {}}]\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n";
+    let text = kubeconfig_text("server: 'http://127.0.0.1:1'", "");
     std::fs::write(&kubeconfig, text).unwrap();
     let mut running = Running::start(&["--kubeconfig", kubeconfig.to_str().unwrap()]);
     let failed = "[-]leader-election failed: cannot read lease kube-system/idle: ";
