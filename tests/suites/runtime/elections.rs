@@ -295,18 +295,20 @@ async fn at_no_instant_do_two_hold_a_valid_claim_in_two_hundred_rounds() {
         watchers.push(election.watcher.clone());
         elections.spawn(election.run());
     }
-    // A thread of its own, so that it looks also while the runtime is busy.
+    // A thread and a runtime of its own, so that it looks also while the other is busy.
     let over = Arc::new(AtomicBool::new(false));
     let end = over.clone();
-    let looking = std::thread::spawn(move || {
+    let look = async move {
         let mut looks = 0_u64;
         while !end.load(Ordering::Relaxed) {
             watchers.iter().for_each(Watcher::look);
             looks += 1;
-            std::thread::sleep(Duration::from_millis(2));
+            sleep(Duration::from_millis(2)).await;
         }
         looks
-    });
+    };
+    let own = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let looking = std::thread::spawn(move || own.block_on(look));
     let mut total = Tally::default();
     let all = async {
         while let Some(tally) = elections.join_next().await {

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The example beside this test, where `cargo test` builds it. Asked for this test alone, cargo does not: then it is
 /// built here, and an old one is taken as it is.
@@ -27,18 +27,10 @@ fn idle() -> Command {
 }
 
 /// Runs to the end, which must come by itself and soon.
-fn ends(command: &mut Command) -> (i32, String) {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            let text = child.wait_with_output().unwrap().stderr;
-            panic!("it goes on: {}", String::from_utf8_lossy(&text));
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let Output { status, stderr, stdout } = child.wait_with_output().unwrap();
+async fn ends(command: Command) -> (i32, String) {
+    let mut command = tokio::process::Command::from(command);
+    let ended = tokio::time::timeout(Duration::from_secs(60), command.kill_on_drop(true).output()).await;
+    let Output { status, stderr, stdout } = ended.expect("it goes on").unwrap();
     assert!(stdout.is_empty(), "{stdout:?}");
     (status.code().unwrap_or(-1), String::from_utf8(stderr).unwrap())
 }
@@ -99,8 +91,8 @@ fn kubeconfig_text(cluster: &str, user: &str) -> String {
     )
 }
 
-#[test]
-fn bad_input_gets_one_line_and_a_code() {
+#[tokio::test]
+async fn bad_input_gets_one_line_and_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -195,7 +187,9 @@ fn bad_input_gets_one_line_and_a_code() {
             "idle: invalid value 'nowhere' for '--admin-address <ADDRESS>': ".to_owned(),
         ),
     ] {
-        let (ended, text) = ends(idle().args(&arguments));
+        let mut command = idle();
+        command.args(&arguments);
+        let (ended, text) = ends(command).await;
         assert_eq!(ended, code, "{arguments:?}: {text}");
         assert!(text.starts_with(&line) && text.lines().count() == 1, "{arguments:?}: {text}");
     }
