@@ -10,7 +10,7 @@ use runtime::clients::{Clients, Limits, Priority, Source};
 use runtime::watching::Caches;
 use suites::control_plane::{ControlPlane, Identity};
 
-use super::running::Running;
+use super::running::{Running, verdict};
 use super::{lease, make_counter, options, permit, until, user};
 
 /// A leader and its standby, with times of their own.
@@ -46,7 +46,7 @@ impl<'a> Pair<'a> {
     async fn leader_is_lost(&mut self) {
         let (code, output) = self.leader.ends().await;
         assert_eq!(code, 1, "{output}");
-        let line = output.lines().last().unwrap();
+        let line = verdict(&output);
         assert!(line.starts_with(&format!("candidate: lost lease default/{}: ", self.lease)), "{output}");
         self.births += 1;
         let name = self.births.to_string();

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use super::running::Running;
+use super::running::{Running, verdict};
 use super::{calm_plane, lease, make_counter, until, user};
 
 /// A priority level for one user's requests that has room for one at a time and refuses all others. None at all cannot
@@ -104,7 +104,7 @@ async fn a_short_overload_costs_nothing_and_a_long_one_the_leadership() {
     let occupants = occupy(&plane, &kubeconfig).await;
     let (code, output) = leader.ends().await;
     assert_eq!(code, 1, "{output}");
-    let last = output.lines().last().unwrap();
+    let last = verdict(&output);
     assert!(last.starts_with("candidate: lost lease default/overload: ") && last.contains("429"), "{output}");
     drop(occupants);
     standby.until_ready_says(200, "ok").await;
