@@ -5,6 +5,7 @@
 //! server is tied to a pipe that this process holds. Several can run side by side.
 
 mod certificates;
+mod flags;
 mod kubeconfig;
 mod process;
 
@@ -126,8 +127,8 @@ impl ControlPlane {
         let etcd_url = format!("http://127.0.0.1:{etcd_port}");
         let url = format!("https://127.0.0.1:{api_port}");
 
-        let etcd = Server::spawn(root, &binaries.join("etcd"), &etcd_flags(root, &etcd_url, peer_port))?;
-        let mut flags = apiserver_flags(root, &etcd_url, api_port);
+        let etcd = Server::spawn(root, &binaries.join("etcd"), &flags::etcd(root, &etcd_url, peer_port))?;
+        let mut flags = flags::apiserver(root, &etcd_url, api_port);
         flags.extend(options.apiserver_flags.iter().cloned());
         if let Some(policy) = &options.audit_policy {
             let file = root.join("audit-policy.json");
@@ -145,7 +146,7 @@ impl ControlPlane {
             false => None,
             true => {
                 let config = certificates.kubeconfig(&url, "system:kube-controller-manager", &[])?;
-                let flags = controller_manager_flags(root, &config, manager_port, options.client_qps);
+                let flags = flags::controller_manager(root, &config, manager_port, options.client_qps);
                 Some(Server::spawn(root, &binaries.join("kube-controller-manager"), &flags)?)
             }
         };
@@ -153,7 +154,7 @@ impl ControlPlane {
             false => None,
             true => {
                 let config = certificates.kubeconfig(&url, "system:kube-scheduler", &[])?;
-                let flags = scheduler_flags(&config, scheduler_port, options.client_qps);
+                let flags = flags::scheduler(&config, scheduler_port, options.client_qps);
                 Some(Server::spawn(root, &binaries.join("kube-scheduler"), &flags)?)
             }
         };
@@ -237,12 +238,16 @@ impl ControlPlane {
         self.apiserver.signal(if frozen { "STOP" } else { "CONT" })
     }
 
-    /// Kills the API server and starts it again on the same port; returns when it is ready.
+    /// Kills the API server: its connections break, and new ones are refused.
+    pub fn stop_apiserver(&mut self) {
+        self.apiserver.stop();
+    }
+
+    /// Starts the API server again on the same port; returns when it is ready.
     ///
     /// # Errors
     /// When it does not become ready; the end of its log is in the error.
-    pub async fn restart_apiserver(&mut self) -> Result<()> {
-        self.apiserver.stop();
+    pub async fn start_apiserver(&mut self) -> Result<()> {
         self.apiserver.start()?;
         self.until_apiserver_ready().await
     }
@@ -321,84 +326,4 @@ fn kubectl(binaries: &Path, kubeconfig: &Path, arguments: &[&str]) -> Command {
 
 async fn kubectl_ok(binaries: &Path, kubeconfig: &Path, arguments: &[&str]) -> bool {
     kubectl(binaries, kubeconfig, arguments).output().await.is_ok_and(|output| output.status.success())
-}
-
-fn etcd_flags(root: &Path, url: &str, peer_port: u16) -> Vec<String> {
-    let peer = format!("http://127.0.0.1:{peer_port}");
-    vec![
-        format!("--data-dir={}", root.join("etcd").display()),
-        format!("--listen-client-urls={url}"),
-        format!("--advertise-client-urls={url}"),
-        format!("--listen-peer-urls={peer}"),
-        format!("--initial-advertise-peer-urls={peer}"),
-        format!("--initial-cluster=default={peer}"),
-        // The data does not outlive the test.
-        "--unsafe-no-fsync".to_owned(),
-        "--log-level=warn".to_owned(),
-    ]
-}
-
-fn apiserver_flags(root: &Path, etcd_url: &str, port: u16) -> Vec<String> {
-    let file = |name: &str| root.join(name).display().to_string();
-    vec![
-        format!("--etcd-servers={etcd_url}"),
-        "--bind-address=127.0.0.1".to_owned(),
-        "--advertise-address=127.0.0.1".to_owned(),
-        format!("--secure-port={port}"),
-        format!("--tls-cert-file={}", file("apiserver.crt")),
-        format!("--tls-private-key-file={}", file("apiserver.key")),
-        format!("--client-ca-file={}", file("ca.crt")),
-        format!("--kubelet-certificate-authority={}", file("ca.crt")),
-        format!("--kubelet-client-certificate={}", file("apiserver-kubelet-client.crt")),
-        format!("--kubelet-client-key={}", file("apiserver-kubelet-client.key")),
-        format!("--requestheader-client-ca-file={}", file("front-proxy-ca.crt")),
-        "--requestheader-allowed-names=front-proxy-client".to_owned(),
-        "--requestheader-username-headers=X-Remote-User".to_owned(),
-        "--requestheader-group-headers=X-Remote-Group".to_owned(),
-        "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
-        format!("--proxy-client-cert-file={}", file("front-proxy-client.crt")),
-        format!("--proxy-client-key-file={}", file("front-proxy-client.key")),
-        format!("--service-account-key-file={}", file("service-account.pub")),
-        format!("--service-account-signing-key-file={}", file("service-account.key")),
-        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-        "--authorization-mode=Node,RBAC".to_owned(),
-        "--enable-admission-plugins=NodeRestriction".to_owned(),
-        "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
-        // Loopback addresses are no endpoints.
-        "--endpoint-reconciler-type=none".to_owned(),
-        "--allow-privileged=true".to_owned(),
-    ]
-}
-
-fn controller_manager_flags(root: &Path, kubeconfig: &Path, port: u16, qps: u32) -> Vec<String> {
-    let file = |name: &str| root.join(name).display().to_string();
-    vec![
-        format!("--kubeconfig={}", kubeconfig.display()),
-        format!("--authentication-kubeconfig={}", kubeconfig.display()),
-        format!("--authorization-kubeconfig={}", kubeconfig.display()),
-        "--bind-address=127.0.0.1".to_owned(),
-        format!("--secure-port={port}"),
-        "--leader-elect=false".to_owned(),
-        "--cloud-provider=external".to_owned(),
-        "--use-service-account-credentials=true".to_owned(),
-        format!("--service-account-private-key-file={}", file("service-account.key")),
-        format!("--root-ca-file={}", file("ca.crt")),
-        format!("--cluster-signing-cert-file={}", file("ca.crt")),
-        format!("--cluster-signing-key-file={}", file("ca.key")),
-        format!("--kube-api-qps={qps}"),
-        format!("--kube-api-burst={}", qps.saturating_mul(2)),
-    ]
-}
-
-fn scheduler_flags(kubeconfig: &Path, port: u16, qps: u32) -> Vec<String> {
-    vec![
-        format!("--kubeconfig={}", kubeconfig.display()),
-        format!("--authentication-kubeconfig={}", kubeconfig.display()),
-        format!("--authorization-kubeconfig={}", kubeconfig.display()),
-        "--bind-address=127.0.0.1".to_owned(),
-        format!("--secure-port={port}"),
-        "--leader-elect=false".to_owned(),
-        format!("--kube-api-qps={qps}"),
-        format!("--kube-api-burst={}", qps.saturating_mul(2)),
-    ]
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use suites::control_plane::ControlPlane;
 
-use super::running::Running;
+use super::running::{Running, verdict};
 use super::{audit, calm_plane, lease, make_counter, until};
 
 /// A token of the service account `robot` that is good for as long as the Secret of this name exists: the API server
@@ -98,7 +98,7 @@ async fn renewed_late(plane: &ControlPlane) {
     standby.until_ready_says(500, "cannot read lease default/late: Unauthorized (401").await;
     let (code, output) = leader.ends().await;
     assert_eq!(code, 1, "{output}");
-    let last = output.lines().last().unwrap();
+    let last = verdict(&output);
     assert!(last.starts_with("candidate: lost lease default/late: ") && last.contains("401"), "{output}");
     assert!(!output.contains(&old), "a token is in the output");
     assert_eq!(standby.get("/livez").await, (200, "ok".to_owned()));

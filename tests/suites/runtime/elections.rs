@@ -18,8 +18,8 @@ use tower::BoxError;
 
 use super::{BOUND, options, permit, user};
 
-const ELECTIONS: usize = 10;
-const ROUNDS: usize = 20;
+const ELECTIONS: usize = 20;
+const ROUNDS: usize = 10;
 const CANDIDATES: usize = 5;
 
 /// Short, so that two hundred rounds fit into a test; as far apart, in proportion, as the defaults are.
@@ -216,9 +216,25 @@ impl Election {
         }
     }
 
-    /// One leader is made to end its term, in one of three ways, and another begins its own.
+    /// One leader's term ends, by itself while the API server is frozen or in one of three other ways, and another
+    /// begins its own.
     async fn round(&mut self) {
         let leader = self.until_led(None).await;
+        let claim = self.candidates[leader].claim.clone();
+        let name = self.candidates[leader].name.clone();
+        let a_while = Duration::from_millis(self.random.u64(0..2500));
+        if tokio::time::timeout(a_while, claim.lapsed()).await.is_err() {
+            self.end_term(leader);
+        }
+        self.until_led(Some(&name)).await;
+        // What was cut off comes back: the writes that it had sent arrive now.
+        for one in &self.aside {
+            one.link.cut.store(false, Ordering::Relaxed);
+        }
+        self.tally.rounds += 1;
+    }
+
+    fn end_term(&mut self, leader: usize) {
         let next = self.candidate();
         let mut old = std::mem::replace(&mut self.candidates[leader], next);
         let name = old.name.clone();
@@ -242,12 +258,6 @@ impl Election {
                 self.aside.push(old);
             }
         }
-        self.until_led(Some(&name)).await;
-        // What was cut off comes back: the writes that it had sent arrive now.
-        for one in &self.aside {
-            one.link.cut.store(false, Ordering::Relaxed);
-        }
-        self.tally.rounds += 1;
     }
 
     async fn run(mut self) -> Tally {
@@ -262,9 +272,9 @@ impl Election {
 async fn freeze(plane: &ControlPlane) {
     let mut random = fastrand::Rng::with_seed(1);
     loop {
-        sleep(Duration::from_millis(random.u64(2000..6000))).await;
+        sleep(Duration::from_millis(random.u64(1000..5000))).await;
         plane.freeze_apiserver(true).unwrap();
-        sleep(Duration::from_millis(random.u64(200..2600))).await;
+        sleep(Duration::from_millis(random.u64(500..3500))).await;
         plane.freeze_apiserver(false).unwrap();
     }
 }
@@ -285,18 +295,20 @@ async fn at_no_instant_do_two_hold_a_valid_claim_in_two_hundred_rounds() {
         watchers.push(election.watcher.clone());
         elections.spawn(election.run());
     }
-    // A thread of its own, so that it looks also while the runtime is busy.
+    // A thread and a runtime of its own, so that it looks also while the other is busy.
     let over = Arc::new(AtomicBool::new(false));
     let end = over.clone();
-    let looking = std::thread::spawn(move || {
+    let look = async move {
         let mut looks = 0_u64;
         while !end.load(Ordering::Relaxed) {
             watchers.iter().for_each(Watcher::look);
             looks += 1;
-            std::thread::sleep(Duration::from_millis(2));
+            sleep(Duration::from_millis(2)).await;
         }
         looks
-    });
+    };
+    let own = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let looking = std::thread::spawn(move || own.block_on(look));
     let mut total = Tally::default();
     let all = async {
         while let Some(tally) = elections.join_next().await {
@@ -316,5 +328,7 @@ async fn at_no_instant_do_two_hold_a_valid_claim_in_two_hundred_rounds() {
     let looks = looking.join().expect("at no instant do two lead");
     eprintln!("{total:?}, {looks} looks at all claims");
     assert_eq!(total.rounds, ELECTIONS * ROUNDS);
-    assert!(total.released > 30 && total.killed > 30 && total.cut > 30, "{total:?}");
+    // The rounds are worth something only when terms end in all of these ways.
+    let least = [total.released, total.killed, total.cut].into_iter().min();
+    assert!(least >= Some(20) && total.lost > 0, "{total:?}");
 }

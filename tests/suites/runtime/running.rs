@@ -142,6 +142,14 @@ impl Running {
     }
 }
 
+/// The line with which a candidate ends; tasks that are still ending may log after it.
+pub(crate) fn verdict(output: &str) -> &str {
+    output
+        .lines()
+        .find(|line| line.starts_with("candidate: "))
+        .unwrap_or_else(|| panic!("no verdict: {output}"))
+}
+
 /// Keeps the lines of a pipe until it ends.
 fn follow(pipe: impl AsyncRead + Send + Unpin + 'static, lines: &Arc<Mutex<Vec<String>>>) {
     let lines = lines.clone();

@@ -50,6 +50,14 @@ pub enum ClientsError {
         /// What is missing.
         source: kube::config::InClusterError,
     },
+    /// The certificate authority is empty, so that no server could be trusted.
+    #[error(
+        "the certificate authority of {server} holds no certificate in PEM; correct it in the kubeconfig"
+    )]
+    Authority {
+        /// The API server's address.
+        server: String,
+    },
     /// TLS or authentication could not be set up.
     #[error("cannot make a client for {server}; check its certificate authority and credentials")]
     Build {
@@ -82,6 +90,10 @@ impl Clients {
     /// [`ClientsError`]; nothing is sent yet.
     pub async fn new(source: &Source, program: &str, limits: Limits) -> Result<Self, ClientsError> {
         let config = source.load().await?;
+        // kube takes this for an authority that signed nothing, and every connection then fails for a reason of its own.
+        if config.root_cert.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ClientsError::Authority { server: config.cluster_url.to_string() });
+        }
         Ok(Self::from_config(config, program, limits))
     }
 

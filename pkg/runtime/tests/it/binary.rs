@@ -26,9 +26,11 @@ fn idle() -> Command {
     command
 }
 
-/// Runs to the end, which must come by itself.
-fn ends(command: &mut Command) -> (i32, String) {
-    let Output { status, stderr, stdout } = command.output().unwrap();
+/// Runs to the end, which must come by itself and soon.
+async fn ends(command: Command) -> (i32, String) {
+    let mut command = tokio::process::Command::from(command);
+    let ended = tokio::time::timeout(Duration::from_secs(60), command.kill_on_drop(true).output()).await;
+    let Output { status, stderr, stdout } = ended.expect("it goes on").unwrap();
     assert!(stdout.is_empty(), "{stdout:?}");
     (status.code().unwrap_or(-1), String::from_utf8(stderr).unwrap())
 }
@@ -81,8 +83,16 @@ impl Drop for Running {
     }
 }
 
-#[test]
-fn bad_input_gets_one_line_and_a_code() {
+/// A kubeconfig with this cluster and this user.
+fn kubeconfig_text(cluster: &str, user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: k, cluster: {{{cluster}}}}}]\n\
+         users: [{{name: u, user: {{{user}}}}}]\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n"
+    )
+}
+
+#[tokio::test]
+async fn bad_input_gets_one_line_and_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -90,7 +100,15 @@ fn bad_input_gets_one_line_and_a_code() {
         path.display().to_string()
     };
     let settings = file("settings.toml", "log-level = 'info'\n\nadmin-adress = 'x'\n");
+    let broken = file("broken.toml", "log-level = \n");
     let kubeconfig = file("kubeconfig", "{}");
+    let garbage = file("garbage", "\u{0}: [");
+    let kubeconfig_with = |name: &str, cluster: &str, user: &str| file(name, &kubeconfig_text(cluster, user));
+    let nobody = "server: 'http://127.0.0.1:1'";
+    let authority = "server: 'https://127.0.0.1:1', certificate-authority-data: bm90IGEgUEVN";
+    let reachable = kubeconfig_with("reachable", nobody, "");
+    let wrong_authority = kubeconfig_with("wrong-authority", authority, "");
+    let missing_token = kubeconfig_with("missing-token", nobody, "tokenFile: /nowhere/token");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let alone = ["--leader-elect=false", "--admin-address"];
@@ -125,12 +143,53 @@ fn bad_input_gets_one_line_and_a_code() {
             "idle: cannot use kubeconfig ".to_owned(),
         ),
         (
+            vec![alone[1], "127.0.0.1:0", "--kubeconfig", "/nowhere/kubeconfig"],
+            1,
+            "idle: cannot use kubeconfig /nowhere/kubeconfig; check --kubeconfig".to_owned(),
+        ),
+        (
+            vec![alone[1], "127.0.0.1:0", "--kubeconfig", &garbage],
+            1,
+            format!("idle: cannot use kubeconfig {garbage}; check --kubeconfig"),
+        ),
+        (
+            vec![alone[1], "127.0.0.1:0", "--kubeconfig", &wrong_authority],
+            1,
+            "idle: the certificate authority of https://127.0.0.1:1/ holds no certificate in PEM; ".to_owned(),
+        ),
+        (
+            vec![alone[1], "127.0.0.1:0", "--kubeconfig", &missing_token],
+            1,
+            "idle: cannot make a client for http://127.0.0.1:1/; check its certificate authority and credentials"
+                .to_owned(),
+        ),
+        (vec!["--config", &broken], 2, format!("idle: {broken}:1: not valid TOML: ")),
+        (
+            vec!["--config", "/nowhere/settings"],
+            1,
+            "idle: cannot read the configuration file /nowhere/settings; ".to_owned(),
+        ),
+        (
+            vec![
+                alone[1],
+                "127.0.0.1:0",
+                "--kubeconfig",
+                &reachable,
+                "--leader-elect-renew-deadline=20s",
+            ],
+            2,
+            "idle: leader election cannot work: lease duration 15s must be greater than renew deadline 20s; "
+                .to_owned(),
+        ),
+        (
             vec![alone[1], "nowhere"],
             2,
             "idle: invalid value 'nowhere' for '--admin-address <ADDRESS>': ".to_owned(),
         ),
     ] {
-        let (ended, text) = ends(idle().args(&arguments));
+        let mut command = idle();
+        command.args(&arguments);
+        let (ended, text) = ends(command).await;
         assert_eq!(ended, code, "{arguments:?}: {text}");
         assert!(text.starts_with(&line) && text.lines().count() == 1, "{arguments:?}: {text}");
     }
@@ -151,9 +210,7 @@ fn an_api_server_that_cannot_be_reached_shows_in_readyz_and_not_in_livez() {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
     // Port 1 of this machine is nobody's.
-    let text = "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
-        clusters: [{name: k, cluster: {server: 'http://127.0.0.1:1'}}]\n\
-        users: [{name: u, user: {}}]\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n";
+    let text = kubeconfig_text("server: 'http://127.0.0.1:1'", "");
     std::fs::write(&kubeconfig, text).unwrap();
     let mut running = Running::start(&["--kubeconfig", kubeconfig.to_str().unwrap()]);
     let failed = "[-]leader-election failed: cannot read lease kube-system/idle: ";
