@@ -23,8 +23,11 @@ use crate::probes::Verdicts;
 
 impl Controller {
     /// Looks at a pod: makes the plan and carries it out.
-    pub(super) async fn look(&self, key: &PodKey) {
+    pub(super) async fn look(self: &Arc<Self>, key: &PodKey) {
         let mut record = self.records.take(key);
+        if let Some((step, outcome)) = self.hooks.take(key) {
+            record.memory.record(&step, &outcome, now());
+        }
         let keep = match self.pod(key) {
             Some(pod) => {
                 self.look_at_pod(key, &pod, &mut record).await;
@@ -37,11 +40,11 @@ impl Controller {
         }
     }
 
-    async fn look_at_pod(&self, key: &PodKey, pod: &Pod, record: &mut Record) {
-        let now = Now { wall: Timestamp::now(), monotonic: Instant::now() };
+    async fn look_at_pod(self: &Arc<Self>, key: &PodKey, pod: &Arc<Pod>, record: &mut Record) {
         let instances = self.instances_of(key);
         let wish = self.wish(key, pod, instances.first().map(|entry| &**entry));
-        let plan = plan(&self.observe(pod, &wish, &instances, record, now));
+        let verdicts = self.probe(key, pod);
+        let plan = plan(&self.observe(pod, &wish, &instances, record, verdicts));
         // Before anything is done: a step that is interrupted is remembered as one that may have taken effect.
         record.memory = plan.memory;
         for note in &plan.notes {
@@ -58,9 +61,12 @@ impl Controller {
             record.succeeded();
         }
         for step in &plan.steps {
+            if let Step::PreStop(id) = step {
+                self.start_hook(key, pod, *id);
+                continue;
+            }
             let outcome = self.perform(key, step, record).await;
-            let now = Now { wall: Timestamp::now(), monotonic: Instant::now() };
-            record.memory.record(step, &outcome, now);
+            record.memory.record(step, &outcome, now());
             // What follows from how it ended is for the next plan to say.
             self.queue.ask(key);
             if matches!(outcome, Outcome::Failed { .. }) {
@@ -78,7 +84,7 @@ impl Controller {
         wish: &'a Wish,
         instances: &'a [Arc<Entry>],
         record: &'a Record,
-        now: Now,
+        verdicts: Verdicts,
     ) -> Observed<'a> {
         let health = self.instances.health();
         let recorded = recorded_instance(pod).or_else(|| record.memory.instance());
@@ -92,12 +98,12 @@ impl Controller {
             instances,
             recorded: recorded.map(|id| Recorded { id, lookup: self.instances.get(id) }),
             memory: &record.memory,
-            verdicts: Verdicts::NONE,
+            verdicts,
             drift: &wish.drift,
             notes: &wish.notes,
             trust,
             host_ip: self.settings.host_ip,
-            now,
+            now: now(),
         }
     }
 
@@ -137,6 +143,7 @@ impl Controller {
     async fn look_at_departed(&self, key: &PodKey, record: &mut Record) -> bool {
         self.rules.forget(key);
         self.references.forget(key);
+        self.probes.forget(key);
         let instances = self.instances_of(key);
         if instances.is_empty() || !self.departed.contains(key) {
             return false;
@@ -178,7 +185,7 @@ impl Controller {
     }
 
     /// Tells the user, as an event on the pod.
-    fn say(&self, pod: &Pod, note: &Note) {
+    pub(super) fn say(&self, pod: &Pod, note: &Note) {
         self.events.record(Happening {
             regarding: pod.object_ref(&()),
             severity: note.severity,
@@ -187,4 +194,8 @@ impl Controller {
             note: note.message.clone(),
         });
     }
+}
+
+fn now() -> Now {
+    Now { wall: Timestamp::now(), monotonic: Instant::now() }
 }

@@ -9,9 +9,11 @@
 
 mod act;
 mod departed;
+mod hooks;
 mod look;
 mod orphans;
 mod pods;
+mod probing;
 mod queue;
 mod records;
 pub mod references;
@@ -40,7 +42,9 @@ use triton::reflector::{Lookup, Store};
 
 use self::act::Actor;
 use self::departed::Departed;
+use self::hooks::Hooks;
 use self::pods::PodWriter;
+use self::probing::{ATTEMPTS_AT_ONCE, Ear};
 use self::queue::Queue;
 use self::records::Records;
 use self::references::{MOST_WATCHES, References};
@@ -49,6 +53,7 @@ use self::services::{Services, Stale};
 use crate::catalog::CatalogKeeper;
 use crate::firewall;
 use crate::pod::PodKey;
+use crate::probes::Workers;
 
 /// How many pods are looked at at once. A look that waits for CloudAPI waits in the request budget, whose queue has
 /// priorities; so this is large enough for deletions to get there while a thousand creates wait.
@@ -94,6 +99,8 @@ pub struct Controller {
     references: References,
     catalog: CatalogKeeper,
     rules: Rules,
+    probes: Workers,
+    hooks: Hooks,
     instances: Store,
     queue: Queue,
     records: Records,
@@ -126,6 +133,7 @@ impl Controller {
             References::new(&parts.kube, MOST_WATCHES, fastrand::Rng::new(), move |key| asked.ask(key));
         let rules =
             firewall::Keeper::new(parts.triton.clone(), parts.claim.clone(), firewall::Settings::default());
+        let ear = Ear { queue: queue.clone(), events: parts.events.clone() };
         Arc::new(Self {
             settings,
             pods,
@@ -133,6 +141,8 @@ impl Controller {
             references,
             catalog: parts.catalog,
             rules: Rules::new(rules),
+            probes: Workers::new(Arc::new(ear), None, ATTEMPTS_AT_ONCE),
+            hooks: Hooks::default(),
             instances: parts.instances.clone(),
             queue,
             records: Records::default(),

@@ -191,6 +191,13 @@ impl Probe {
 }
 
 impl Action {
+    /// What a hook of the container's life does.
+    pub fn of_hook(hook: &v1::LifecycleHandler, container: &Container) -> Self {
+        let (http_get, tcp_socket) = (hook.http_get.clone(), hook.tcp_socket.clone());
+        let probe = v1::Probe { http_get, tcp_socket, exec: hook.exec.clone(), ..v1::Probe::default() };
+        Self::read(&probe, container).unwrap_or_else(|why| Self::Impossible { why })
+    }
+
     fn read(probe: &v1::Probe, container: &Container) -> Result<Self, String> {
         if let Some(tcp) = &probe.tcp_socket {
             let host = host(tcp.host.as_deref());
