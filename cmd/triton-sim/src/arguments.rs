@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,12 +24,26 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a data centre until it is interrupted, and print the environment for clients
     Serve(ServeArguments),
+    /// Run a command beside a data centre, both in a private network in which instances answer on their addresses
+    Exec(ExecArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) simulator: SimulatorArguments,
+    /// Let instances answer on their own addresses, which have to be local here
+    #[arg(long)]
+    pub(crate) guests: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecArguments {
+    #[command(flatten)]
+    pub(crate) simulator: SimulatorArguments,
+    /// What to run, with the environment of `serve`; its exit code is the result
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// How the settings go together.
@@ -62,6 +77,18 @@ pub(crate) struct SimulatorArguments {
     /// Run without the admin API
     #[arg(long, conflicts_with = "admin")]
     pub(crate) no_admin: bool,
+    /// Where CNS answers questions of DNS
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8053", env = "TRITON_SIM_CNS")]
+    pub(crate) cns: SocketAddr,
+    /// Run without CNS: instances have no names
+    #[arg(long, conflicts_with = "cns")]
+    pub(crate) no_cns: bool,
+    /// Where CMON listens
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9163", env = "TRITON_SIM_CMON")]
+    pub(crate) cmon: SocketAddr,
+    /// Run without CMON
+    #[arg(long, conflicts_with = "cmon")]
+    pub(crate) no_cmon: bool,
     /// The login of the account
     #[arg(long, value_name = "LOGIN", default_value = "acme")]
     pub(crate) account: String,
@@ -128,6 +155,8 @@ impl SimulatorArguments {
             _ => self.tls.then_some(Tls::SelfSigned),
         };
         settings.admin = (!self.no_admin).then_some(self.admin);
+        settings.cns = (!self.no_cns).then_some(self.cns);
+        settings.cmon = (!self.no_cmon).then_some(self.cmon);
         settings.account.clone_from(&self.account);
         settings.keys = self.key.iter().map(public_key).collect::<Result<_>>()?;
         settings.world.datacenter.clone_from(&self.datacenter);
@@ -144,7 +173,7 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let said = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
     let said: Vec<&str> = said.map(str::trim).filter(|line| !line.is_empty()).collect();
-    let said = said.join("; ");
+    let said = said.join("; ").replace(":; ", ": ");
     format!("{}; see triton-sim --help", said.strip_prefix("error: ").unwrap_or(&said))
 }
 
@@ -161,6 +190,7 @@ mod tests {
             Ok(Arguments { command: Command::Serve(serve) }) => {
                 serve.simulator.settings().map_err(|error| format!("{error:#}"))
             }
+            Ok(other) => Err(format!("{other:?}")),
         }
     }
 

@@ -1,13 +1,17 @@
 //! `triton-sim`: a simulated Triton data centre for the command line.
 
 mod arguments;
+mod exec;
 mod serve;
+mod state;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::process::ExitCode;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitCode, ExitStatus};
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command, one_line};
@@ -18,12 +22,15 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        // Help and the version, which are no errors, and help for a command line without a command.
-        Err(error) if !error.use_stderr() || error.kind().as_str().is_none() => error.exit(),
-        Err(error) => return failed(&one_line(&error), USAGE),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+            _ => return failed(&one_line(&error), USAGE),
+        },
     };
     match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => failed(&chain(&error), 1),
     }
 }
@@ -38,7 +45,7 @@ fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string().replace('\n', " ");
-        if !text.ends_with(&cause) {
+        if !text.contains(&cause) {
             if !text.is_empty() {
                 text.push_str(": ");
             }
@@ -48,7 +55,10 @@ fn chain(error: &anyhow::Error) -> String {
     text
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if matches!(arguments.command, Command::Exec(_)) {
+        exec::enter()?;
+    }
     let filter = EnvFilter::try_from_env("TRITON_SIM_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -60,6 +70,13 @@ fn run(arguments: &Arguments) -> Result<()> {
         .build()
         .context("cannot start the runtime")?;
     match &arguments.command {
-        Command::Serve(serve) => runtime.block_on(serve::serve(serve)),
+        Command::Serve(serve) => runtime.block_on(serve::serve(serve)).map(|()| ExitCode::SUCCESS),
+        Command::Exec(exec) => runtime.block_on(exec::exec(exec)).map(code_of),
     }
+}
+
+/// The exit code of a command, as a shell has it for one that was killed.
+fn code_of(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

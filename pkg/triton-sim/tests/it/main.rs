@@ -22,3 +22,4 @@ mod openapi;
 mod raw;
 mod shared_data;
 mod start;
+mod wired;
