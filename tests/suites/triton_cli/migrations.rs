@@ -1,0 +1,51 @@
+//! `instance migration`.
+
+use super::stage::{Stage, texts};
+
+/// The compute node that an instance is on.
+fn node(stage: &Stage, id: &str) -> String {
+    let id = id.parse().unwrap();
+    stage.simulator.control().read(|world| world.machine_by_id(id).unwrap().compute_node.unwrap().to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn step_by_step() {
+    let Some(stage) = Stage::up().await else { return };
+    let id = stage.instance("web", &[]).await;
+    let before = node(&stage, &id);
+    let settled = async || {
+        stage.until("the phase ends", || stage.simulator.control().read(|world| world.pending() == 0)).await;
+    };
+    for phase in ["begin", "sync", "switch"] {
+        stage.ok(&["inst", "migration", phase, "web"]).await;
+        settled().await;
+        let migration = stage.json(&["inst", "migration", "get", "-j", "web"]).await;
+        assert_eq!(texts(&migration, ["machine", "phase"]), [id.as_str(), phase]);
+    }
+    assert_ne!(node(&stage, &id), before);
+    let migrations = stage.lines(&["inst", "migration", "list", "-j"]).await;
+    assert_eq!((migrations.len(), &migrations[0]["state"]), (1, &"successful".into()));
+    let said = stage.ok(&["inst", "migration", "finalize", "web"]).await.out;
+    assert_eq!(said, "Done - the migration is finalized\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_once_or_not_at_all() {
+    let Some(stage) = Stage::up().await else { return };
+    let moved = stage.instance("moved", &[]).await;
+    let before = node(&stage, &moved);
+    stage.ok(&["inst", "migration", "automatic", "moved"]).await;
+    stage.until("it has moved", || node(&stage, &moved) != before).await;
+
+    let stays = stage.instance("stays", &[]).await;
+    let before = node(&stage, &stays);
+    stage.ok(&["inst", "migration", "begin", "stays"]).await;
+    stage.until("it has begun", || stage.simulator.control().read(|world| world.pending() == 0)).await;
+    stage.ok(&["inst", "migration", "abort", "stays"]).await;
+    stage.until("it is aborted", || stage.simulator.control().read(|world| world.pending() == 0)).await;
+    let migration = stage.json(&["inst", "migration", "get", "-j", "stays"]).await;
+    assert_eq!(texts(&migration, ["phase", "state"]), ["abort", "aborted"]);
+    assert_eq!(node(&stage, &stays), before);
+    let refused = stage.refused(1, &["inst", "migration", "switch", "stays"]).await;
+    assert!(refused.starts_with("triton instance migration switch: error ("), "{refused}");
+}
