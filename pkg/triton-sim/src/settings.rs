@@ -86,6 +86,8 @@ pub struct Settings {
     pub clock_skew: Duration,
     /// More services for `GET /:account/services` to name, such as `docker`, with their URLs (reference 2.8).
     pub services: BTreeMap<String, String>,
+    /// Other data centres for `GET /:account/datacenters` to name, with the URLs of their CloudAPIs.
+    pub datacenters: BTreeMap<String, String>,
     /// What goes wrong from the start.
     pub faults: FaultPlan,
 }
@@ -109,6 +111,7 @@ impl Settings {
             throttle: preset.throttle(),
             clock_skew: CLOCK_SKEW,
             services: BTreeMap::new(),
+            datacenters: BTreeMap::new(),
             faults: FaultPlan::default(),
         }
     }

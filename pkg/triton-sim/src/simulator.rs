@@ -234,6 +234,7 @@ impl Simulator {
         let api_settings = ApiSettings {
             url: url.clone(),
             services,
+            datacenters: settings.datacenters,
             throttle: settings.throttle,
             clock_skew: settings.clock_skew,
         };

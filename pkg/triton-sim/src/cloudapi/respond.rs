@@ -180,7 +180,8 @@ pub(crate) fn finish(
     }
     match reply.body {
         Some(body) => {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let json = HeaderValue::from_static("application/json");
+            headers.entry(header::CONTENT_TYPE).or_insert(json);
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
             if !head_only {
                 *response.body_mut() = if torn { ReplyBody::torn(&body) } else { ReplyBody::whole(body) };

@@ -18,6 +18,7 @@ mod data_center;
 mod faults;
 mod guests;
 mod http;
+mod migrations;
 mod openapi;
 mod raw;
 mod shared_data;
