@@ -1,4 +1,4 @@
-//! `info`, `account`, `datacenters`, `services`, `key`, `cloudapi`, `profile`, `env`.
+//! `info`, `account`, `datacenters`, `services`, `key` and `cloudapi`.
 
 use serde_json::{Value, json};
 use suites::triton_cli::{KeyFiles, KeyType};
@@ -91,25 +91,4 @@ async fn raw_requests() {
     let body = r#"{"companyName":"Acme, Inc."}"#;
     let account = stage.json(&["cloudapi", "-X", "POST", "-d", body, "/my"]).await;
     assert_eq!(account["companyName"], "Acme, Inc.");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn profiles_are_made_from_the_environment_and_used() {
-    let Some(stage) = Stage::up().await else { return };
-    let env = stage.json(&["profile", "get", "-j"]).await;
-    assert_eq!((&env["name"], &env["account"]), (&"env".into(), &"acme".into()));
-
-    let profile = json!({"name": "sim", "url": stage.simulator.url(), "account": "acme",
-        "keyId": stage.key.fingerprint, "insecure": false});
-    let file = stage.cli.home().join("sim.json");
-    std::fs::write(&file, profile.to_string()).unwrap();
-    let made = stage.ok(&["profile", "create", "--no-docker", "-y", "-f", file.to_str().unwrap()]).await;
-    assert!(made.out.contains("Saved profile \"sim\"."), "{made:?}");
-
-    let profiles = stage.lines(&["profile", "list", "-j"]).await;
-    assert_eq!(column(&profiles, "name"), ["env", "sim"]);
-    let account = stage.json(&["-p", "sim", "account", "get", "-j"]).await;
-    assert_eq!(account["login"], "acme");
-    let exports = stage.ok(&["env", "-t", "sim"]).await.out;
-    assert!(exports.contains("export TRITON_PROFILE=\"sim\"\n"), "{exports}");
 }

@@ -1,6 +1,8 @@
 //! `instance migration`.
 
-use super::stage::{Stage, texts};
+use serde_json::json;
+
+use super::stage::{Stage, column, texts};
 
 /// The compute node that an instance is on.
 fn node(stage: &Stage, id: &str) -> String {
@@ -48,4 +50,41 @@ async fn at_once_or_not_at_all() {
     assert_eq!(node(&stage, &stays), before);
     let refused = stage.refused(1, &["inst", "migration", "switch", "stays"]).await;
     assert!(refused.starts_with("triton instance migration switch: error ("), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_wait() {
+    let Some(stage) = Stage::slow().await else { return };
+    let id = stage.instance("web", &[]).await;
+    let before = node(&stage, &id);
+    let state = async || {
+        let migration = stage.json(&["inst", "migration", "get", "-j", "web"]).await;
+        [&migration["phase"], &migration["state"]].map(|it| it.as_str().unwrap().to_owned())
+    };
+
+    let events = stage.lines(&["inst", "migration", "begin", "-w", "-j", "web"]).await;
+    assert_eq!(column(&events, "type"), ["end", "progress"]);
+    assert_eq!(events[1], json!({"type": "end", "phase": "begin", "state": "paused"}));
+    // A sync that is paused ends the wait for it.
+    stage.ok(&["inst", "migration", "sync", "web"]).await;
+    let events = stage.lines(&["inst", "migration", "pause", "-w", "-j", "web"]).await;
+    assert_eq!(events, [json!({"type": "end", "phase": "sync", "state": "paused"})]);
+    assert_eq!(state().await, ["sync", "paused"]);
+    stage.until("the copying ends", || stage.simulator.control().read(|world| world.pending() == 0)).await;
+    let said = stage.ok(&["inst", "migration", "sync", "-w", "web"]).await.out;
+    assert!(said.contains("Done - sync finished in "), "{said}");
+    assert_eq!(node(&stage, &id), before);
+    let said = stage.ok(&["inst", "migration", "switch", "-w", "-q", "web"]).await.out;
+    assert_eq!((said.as_str(), state().await), ("", ["switch", "successful"].map(str::to_owned)));
+    assert_ne!(node(&stage, &id), before);
+    stage.ok(&["inst", "migration", "finalize", "web"]).await;
+
+    let events = stage.lines(&["inst", "migration", "automatic", "-w", "-j", "web"]).await;
+    let phases: Vec<_> = events.iter().map(|it| texts(it, ["type", "phase"]).join(" ")).collect();
+    assert_eq!(phases, ["progress begin", "progress sync", "progress switch", "end switch"]);
+    let refused = stage.refused(1, &["inst", "migration", "abort", "-w", "web"]).await;
+    assert!(
+        refused.starts_with("triton instance migration abort: error (PreconditionFailed): "),
+        "{refused}"
+    );
 }

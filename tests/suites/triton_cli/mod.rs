@@ -4,8 +4,8 @@
 //! Each test has a data centre and a home folder of its own. The tests of one subject share a file.
 
 mod account;
+mod certificates;
 mod changefeed;
-mod cmon_certgen;
 mod errors;
 mod firewall;
 mod images_packages;
