@@ -16,7 +16,7 @@ struct Feed {
 impl Feed {
     async fn open(stage: &Stage, arguments: &[&str]) -> Self {
         let clients = stage.simulator.control().feed_clients();
-        let mut child = stage.cli.spawn(&[&["changefeed"], arguments].concat()).unwrap();
+        let mut child = stage.cli.spawn(arguments).unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         stage.until("it listens", || stage.simulator.control().feed_clients() > clients).await;
         Self { lines, child }
@@ -44,9 +44,9 @@ async fn changes_are_printed_as_they_happen() {
     let Some(stage) = Stage::up().await else { return };
     let quiet = stage.instance("quiet", &[]).await;
     let loud = stage.instance("loud", &[]).await;
-    let mut all = Feed::open(&stage, &["-j"]).await;
-    let mut one = Feed::open(&stage, &["-j", "--instances", &loud]).await;
-    let mut text = Feed::open(&stage, &[]).await;
+    let mut all = Feed::open(&stage, &["changefeed", "-j"]).await;
+    let mut one = Feed::open(&stage, &["changefeed", "-j", "--instances", &loud]).await;
+    let mut text = Feed::open(&stage, &["changefeed"]).await;
 
     stage.ok(&["stop", &quiet]).await;
     let event = all.event(&quiet, "state").await;

@@ -1,6 +1,13 @@
 //! `image` and `package`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::join;
+use triton_sim::cloudapi::Operation;
+use triton_sim::{Preset, Settings, Simulator};
+
+use suites::triton_cli::KeyType;
 
 use super::stage::{Stage, column, texts};
 
@@ -79,4 +86,73 @@ async fn an_image_of_an_instance() {
     stage.ok(&["image", "delete", "-f", id]).await;
     let refused = stage.refused(3, &["image", "get", id]).await;
     assert!(refused.starts_with("triton image get: error (ResourceNotFound): "), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wait_waits_until_an_image_is_active() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let Some(stage) = Stage::with(KeyType::Ed25519, |it| it.world.timing.image = HOUR).await else { return };
+    stage.instance("golden", &[]).await;
+    stage.ok(&["inst", "stop", "-w", "golden"]).await;
+    let made = stage.lines(&["image", "create", "-j", "golden", "mine", "1.0.0"]).await;
+    let (id, state) = (made[0]["id"].as_str().unwrap(), &made[0]["state"]);
+    assert_eq!(state, "creating");
+
+    let asked = stage.requests(Operation::GetImage);
+    let make = async {
+        stage.until("it waits", || stage.requests(Operation::GetImage) > asked + 1).await;
+        stage.simulator.control().write(|world, now| world.advance(now + 2 * HOUR));
+    };
+    let wait = ["image", "wait", id];
+    let (said, ()) = join!(stage.ok(&wait), make);
+    assert_eq!(
+        said.out,
+        format!(
+            "Waiting for image {id} (mine@1.0.0) to enter state (states: active, failed)\n\
+             1/1: Image {id} (mine@1.0.0) moved to state active\n"
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_come_from_other_accounts_and_go_to_other_data_centres() {
+    let mut settings = Settings::preset(Preset::Instant);
+    (settings.admin, settings.world.datacenter) = (None, "dc2".to_owned());
+    let elsewhere = Simulator::start(settings).await.unwrap();
+    let there = elsewhere.url().to_owned();
+    let stage = Stage::with(KeyType::Ed25519, |it| {
+        it.datacenters.insert("dc2".to_owned(), there.clone());
+    });
+    let Some(stage) = stage.await else { return };
+    let key = json!({"key": stage.key.public});
+    let key = key.as_object().unwrap();
+    let ids = stage.simulator.ids().clone();
+    stage.simulator.control().write(|world, now| world.create_key(now, ids.initech, key)).unwrap();
+    elsewhere.control().write(|world, now| world.create_key(now, ids.acme, key)).unwrap();
+    assert_eq!(stage.json(&["datacenters", "-j"]).await, json!({"dc1": stage.simulator.url(), "dc2": there}));
+
+    // The other account makes an image, which nobody else sees before it is shared.
+    let as_initech = async |arguments: &[&str]| stage.lines(&[&["-a", "initech"], arguments].concat()).await;
+    as_initech(&["create", "-w", "-j", "-n", "golden", "base-64-lts", "g1.nano"]).await;
+    stage.ok(&["-a", "initech", "stop", "-w", "golden"]).await;
+    let made = as_initech(&["image", "create", "-w", "-j", "golden", "theirs", "1.0.0"]).await;
+    let theirs = made[0]["id"].as_str().unwrap();
+    stage.refused(3, &["image", "get", theirs]).await;
+    let acme = ids.acme.to_string();
+    assert_eq!(as_initech(&["image", "share", "-j", theirs, &acme]).await[0]["acl"], json!([acme]));
+    assert_eq!(stage.json(&["image", "get", "-j", theirs]).await["name"], "theirs");
+
+    // Only an own image can be copied: a clone is.
+    let refused = stage.refused(1, &["-a", "initech", "image", "clone", theirs]).await;
+    assert!(refused.starts_with("triton image clone: error"), "{refused}");
+    let mine = stage.json(&["image", "clone", "-j", theirs]).await;
+    assert_eq!((&mine["owner"], mine["id"] == theirs), (&acme.as_str().into(), false));
+    let mine = mine["id"].as_str().unwrap();
+    assert_eq!(stage.json(&["image", "copy", "-j", mine, "dc2"]).await["id"], mine);
+    let copy = stage.json(&["-U", &there, "image", "get", "-j", mine]).await;
+    assert_eq!((&copy["owner"], &copy["state"]), (&acme.as_str().into(), &"active".into()));
+    let again = stage.refused(1, &["image", "copy", mine, "dc2"]).await;
+    assert!(again.starts_with("triton image copy: error"), "{again}");
+    let here = stage.refused(1, &["image", "copy", mine, "dc1"]).await;
+    assert!(here.starts_with("triton image copy: error"), "{here}");
 }

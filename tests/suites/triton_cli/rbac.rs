@@ -113,6 +113,11 @@ async fn a_configuration_is_applied() {
     let policy = stage.json(&["rbac", "policy", "-j", "look"]).await;
     assert_eq!(policy["rules"], json!(["CAN getmachine", "CAN listmachines"]));
     assert_eq!(stage.lines(&["rbac", "roles", "-j"]).await.len(), 0);
+
+    stage.ok(&["rbac", "reset", "-y"]).await;
+    for kind in ["users", "roles", "policies"] {
+        assert_eq!(stage.lines(&["rbac", kind, "-j"]).await, [] as [Value; 0], "{kind}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,10 +155,13 @@ async fn a_sub_user_may_do_what_its_roles_allow_on_what_they_tag() {
     stage.cli.set("TRITON_KEY_ID", &stage.key.fingerprint.clone());
     stage.ok(&["rbac", "instance-role-tags", "-d", "watchers", "-y", "web"]).await;
     assert_eq!(stage.json(&["rbac", "instance-role-tags", "-j", "web"]).await, json!([]));
-    for (kind, name) in [("image", "base-64-lts"), ("network", "external"), ("package", "g1.nano")] {
-        let command = format!("{kind}-role-tags");
-        stage.ok(&["rbac", &command, "-y", "-s", "watchers", name]).await;
-        assert_eq!(stage.json(&["rbac", &command, "-j", name]).await, json!(["watchers"]), "{kind}");
+    for (command, name) in [
+        ("image-role-tags", "base-64-lts"),
+        ("network-role-tags", "external"),
+        ("package-role-tags", "g1.nano"),
+    ] {
+        stage.ok(&["rbac", command, "-y", "-s", "watchers", name]).await;
+        assert_eq!(stage.json(&["rbac", command, "-j", name]).await, json!(["watchers"]), "{command}");
     }
     stage.ok(&["rbac", "role-tags", "-D", "-y", "/acme/machines"]).await;
     assert_eq!(stage.json(&["rbac", "role-tags", "-j", "/acme/machines"]).await, json!([]));

@@ -38,7 +38,10 @@ async fn an_instance_lives_by_short_commands() {
     assert_eq!(stage.state(id), "stopped");
     assert!(stage.ok(&["start", "-w", "web"]).await.out.starts_with("Start instance web ("));
     assert_eq!(stage.state(id), "running");
-    assert_eq!(stage.ok(&["reboot", "-w", "web"]).await.out, "Rebooting instance web\nRebooted instance web\n");
+    assert_eq!(
+        stage.ok(&["reboot", "-w", "web"]).await.out,
+        "Rebooting instance web\nRebooted instance web\n"
+    );
     let address = stage.ok(&["ip", "web"]).await.out;
     let instance: Value = stage.json(&["instance", "get", "-j", "web"]).await;
     assert_eq!(instance["primaryIp"], address.trim());
@@ -59,7 +62,8 @@ async fn ssh_is_told_where_to_and_as_whom() {
     stage.cli.set("PATH", &format!("{}:{path}", programs.display()));
 
     let bastion = stage.instance("bastion", &["-N", "external"]).await;
-    let more = ["-N", "My-Fabric-Network", "-t", "tritoncli.ssh.proxy=bastion", "-t", "tritoncli.ssh.port=2222"];
+    let more =
+        ["-N", "My-Fabric-Network", "-t", "tritoncli.ssh.proxy=bastion", "-t", "tritoncli.ssh.port=2222"];
     let hidden = stage.instance("hidden", &more).await;
     let address = async |id: &str| stage.ok(&["ip", id]).await.out.trim().to_owned();
     let (bastion, hidden) = (address(&bastion).await, address(&hidden).await);
@@ -73,5 +77,5 @@ async fn ssh_is_told_where_to_and_as_whom() {
         assert!(said.out.trim_end().ends_with(&expected), "{said:?}");
     }
     let missing = stage.refused(3, &["ssh", "nobody"]).await;
-    assert!(missing.starts_with("triton ssh: error (ResourceNotFound): "), "{missing}");
+    assert!(missing.starts_with("triton instance ssh: error (ResourceNotFound): "), "{missing}");
 }

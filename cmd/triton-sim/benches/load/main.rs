@@ -63,8 +63,12 @@ async fn start() -> Result<()> {
         times.push(begun.elapsed());
     }
     times.sort();
-    let (median, slowest) = (times.get(10).copied().unwrap_or_default(), times.last().copied().unwrap_or_default());
-    println!("start to the first signed answer: median {median:.1?}, slowest {slowest:.1?} of {}", times.len());
+    let (median, slowest) =
+        (times.get(10).copied().unwrap_or_default(), times.last().copied().unwrap_or_default());
+    println!(
+        "start to the first signed answer: median {median:.1?}, slowest {slowest:.1?} of {}",
+        times.len()
+    );
     Ok(())
 }
 
@@ -101,11 +105,13 @@ async fn populate(server: &Server, signer: &Signer) -> Result<Vec<String>> {
             "name": name, "subnet": format!("10.{number}.0.0/16"),
             "provision_start_ip": format!("10.{number}.0.10"), "provision_end_ip": format!("10.{number}.255.250"),
         });
-        let request = signer.request("POST", "/my/fabrics/default/vlans/2/networks", "", &body.to_string())?;
+        let request =
+            signer.request("POST", "/my/fabrics/default/vlans/2/networks", "", &body.to_string())?;
         let made = connection.ask(&request).await?.json()?;
         networks.push(made["id"].as_str().context("no id")?.to_owned());
     }
-    let images = connection.ask(&signer.request("GET", "/my/images?name=ubuntu-22.04", "", "")?).await?.json()?;
+    let images =
+        connection.ask(&signer.request("GET", "/my/images?name=ubuntu-22.04", "", "")?).await?.json()?;
     let image = images[0]["id"].as_str().context("no image")?;
     let requests = (0..INSTANCES).map(|number| {
         let mut body = json!({
@@ -161,7 +167,10 @@ async fn list(server: &Server, signer: &Signer) -> Result<()> {
         if rows != INSTANCES {
             bail!("the list has {rows} rows");
         }
-        println!("list of {rows} instances, {} MiB: {wall:.2?} on the wall, {work:.2?} of the server", bytes >> 20);
+        println!(
+            "list of {rows} instances, {} MiB: {wall:.2?} on the wall, {work:.2?} of the server",
+            bytes >> 20
+        );
     }
     Ok(())
 }
@@ -176,7 +185,8 @@ fn count_rows(reply: &http::Reply) -> Result<usize> {
 
 /// GetMachine as fast as it goes, with signatures that were made before.
 async fn get(server: &Server, signer: &Signer, ids: &[String]) -> Result<()> {
-    let requests = ids.iter().take(2000).map(|id| signer.request("GET", &format!("/my/machines/{id}"), "", ""));
+    let requests =
+        ids.iter().take(2000).map(|id| signer.request("GET", &format!("/my/machines/{id}"), "", ""));
     let requests = Arc::new(requests.collect::<Result<Vec<_>>>()?);
     let address = server.address("TRITON_URL")?;
     let (begun, before) = (Instant::now(), server.processor_time()?);
@@ -250,7 +260,10 @@ async fn events(server: &Server, signer: &Signer, ids: &[String]) -> Result<()> 
         written += 1;
         if begun.elapsed() >= shown {
             let memory = server.memory()?;
-            println!("    after {shown:>3.0?}: {:.1} MiB resident, {:.1} MiB at the peak", memory.resident, memory.peak);
+            println!(
+                "    after {shown:>3.0?}: {:.1} MiB resident, {:.1} MiB at the peak",
+                memory.resident, memory.peak
+            );
             shown += Duration::from_secs(15);
         }
     }
