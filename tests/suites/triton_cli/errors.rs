@@ -1,5 +1,7 @@
 //! What the CLI makes of refusals: its exit codes and the line that it prints (reference 7.3).
 
+use std::time::Duration;
+
 use suites::triton_cli::{KeyFiles, KeyType};
 use tokio::join;
 use triton_sim::cloudapi::{Operation, ThrottleLimits};
@@ -41,6 +43,52 @@ async fn refusals() {
         let said = stage.refused(code, arguments).await;
         assert!(said.starts_with(error), "{arguments:?}: {said}");
     }
+}
+
+/// How many answers with a status there were.
+fn answers(stage: &Stage, status: u16) -> u64 {
+    let counts = stage.simulator.control().requests().read();
+    counts.operations.values().filter_map(|it| it.get(&status)).sum()
+}
+
+/// The status and the code of each kind of error (reference 2.4) that no other test of this suite meets.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_error_has_its_status_and_its_code() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let stage = Stage::with(KeyType::Ed25519, |settings| {
+        settings.world.features.fabrics = false;
+        settings.world.timing.provision_hvm = HOUR;
+    });
+    let Some(stage) = stage.await else { return };
+    let zone = stage.instance("zone", &["-N", "external", "--deletion-protection"]).await;
+    let create = ["create", "-j", "-n", "vm", "-N", "external", "ubuntu-24.04", "b1.medium"];
+    let vm = stage.lines(&create).await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(stage.state(&vm), "provisioning");
+    let (zone, vm) = (format!("/my/machines/{zone}"), format!("/my/machines/{vm}"));
+    let volume = "/my/volumes/d0000000-0000-4000-8000-000000000000";
+    let large = format!(r#"{{"name": "{}"}}"#, "x".repeat(100_000));
+    for (status, code, arguments) in [
+        (400, "InvalidVersion", &["-H", "accept-version: 5", "/my"][..]),
+        (404, "VolumeNotFound", &[volume]),
+        (406, "WrongAccept", &["-H", "accept: image/png", "/my"]),
+        (409, "CannotDestroyMachineError", &["-X", "DELETE", &zone]),
+        (409, "ConflictError", &["-X", "DELETE", &vm]),
+        (409, "MissingParameter", &["-X", "POST", "-d", "{}", "/my/machines"]),
+        (409, "UnallocatedVM", &["-X", "POST", "-d", r#"{"action": "stop"}"#, &vm]),
+        (413, "RequestEntityTooLargeError", &["-X", "POST", "-d", &large, "/my"]),
+        (
+            415,
+            "UnsupportedMediaTypeError",
+            &["-X", "POST", "-d", "{}", "-H", "content-type: text/csv", "/my"],
+        ),
+        (501, "NotImplementedError", &["/my/fabrics/default/vlans"]),
+    ] {
+        let before = answers(&stage, status);
+        let said = stage.refused(1, &[&["cloudapi"], arguments].concat()).await;
+        assert!(said.starts_with(&format!("triton cloudapi: error ({code}): ")), "{code}: {said}");
+        assert_eq!(answers(&stage, status), before + 1, "{status} {code}");
+    }
+    assert_eq!(stage.lines(&["inst", "list", "-j"]).await.len(), 2, "all are still there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
