@@ -1,19 +1,27 @@
 //! What the CLI makes of refusals: its exit codes and the line that it prints (reference 7.3).
 
-use std::time::Duration;
-
 use suites::triton_cli::{KeyFiles, KeyType};
 use tokio::join;
 use triton_sim::cloudapi::{Operation, ThrottleLimits};
 use triton_sim::faults::{FaultPlan, Rate, RequestFaults, Target};
 
-use super::stage::Stage;
+use super::stage::{HOUR, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals() {
     let Some(stage) = Stage::up().await else { return };
     let stage = &stage;
     stage.instance("web", &[]).await;
+    // The CLI tries several times; nobody listens on port 1.
+    let nowhere = stage.refused(1, &["-U", "http://127.0.0.1:1", "account", "get"]);
+    let (nowhere, ()) = join!(nowhere, refusals_of(stage));
+    assert!(
+        nowhere.starts_with("triton account get: error") && nowhere.contains("ECONNREFUSED"),
+        "{nowhere}"
+    );
+}
+
+async fn refusals_of(stage: &Stage) {
     for (code, arguments, error) in [
         (3, &["inst", "get", "nobody"][..], "triton instance get: error (ResourceNotFound): "),
         (1, &["cloudapi", "/my/nonsense/at/all"], "triton cloudapi: error (ResourceNotFound): "),
@@ -54,7 +62,6 @@ fn answers(stage: &Stage, status: u16) -> u64 {
 /// The status and the code of each kind of error (reference 2.4) that no other test of this suite meets.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_error_has_its_status_and_its_code() {
-    const HOUR: Duration = Duration::from_secs(60 * 60);
     let stage = Stage::with(KeyType::Ed25519, |settings| {
         settings.world.features.fabrics = false;
         settings.world.timing.provision_hvm = HOUR;
