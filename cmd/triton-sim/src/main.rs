@@ -13,11 +13,15 @@ use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use tracing_subscriber::EnvFilter;
+use triton_sim::StartError;
+use triton_sim::faults::FaultPlanError;
 
 use arguments::{Arguments, Command, one_line};
 
 /// The exit code for a command line that is wrong.
 const USAGE: u8 = 2;
+/// The variable that says what is logged, in the language of `tracing_subscriber::EnvFilter`.
+const LOG: &str = "TRITON_SIM_LOG";
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -31,8 +35,23 @@ fn main() -> ExitCode {
     };
     match run(&arguments) {
         Ok(code) => code,
-        Err(error) => failed(&chain(&error), 1),
+        Err(error) => failed(&chain(&error), exit_code(&error)),
     }
+}
+
+/// What is wrong with a flag is wrong usage, also when it shows only later.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let flag = matches!(error.downcast_ref(), Some(FaultPlanError::Flag { .. }))
+        || matches!(error.downcast_ref(), Some(StartError::Zones(_)));
+    if flag { USAGE } else { 1 }
+}
+
+/// What is logged.
+fn log_filter() -> Result<EnvFilter> {
+    let Some(text) = std::env::var_os(LOG) else { return Ok(EnvFilter::new("warn")) };
+    let text = text.to_string_lossy();
+    EnvFilter::try_new(&text)
+        .with_context(|| format!("cannot use {LOG}={text}: write it like info or warn,triton_sim=debug"))
 }
 
 fn failed(message: &str, code: u8) -> ExitCode {
@@ -59,9 +78,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     if matches!(arguments.command, Command::Exec(_)) {
         exec::enter()?;
     }
-    let filter = EnvFilter::try_from_env("TRITON_SIM_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(log_filter()?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();

@@ -48,7 +48,7 @@ pub(crate) async fn open(server: &Server, signer: &Signer, clients: usize) -> Re
 }
 
 async fn count(mut connection: Connection, seen: &Seen) {
-    let mut buffer = vec![0; 1 << 14];
+    let mut buffer = vec![0; 1 << 15];
     let mut frames = Frames::default();
     while let Ok(read @ 1..) = connection.stream.read(&mut buffer).await {
         let found = frames.pass(buffer.get(..read).unwrap_or_default());

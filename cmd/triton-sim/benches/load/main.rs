@@ -102,7 +102,7 @@ async fn populate(server: &Server, signer: &Signer) -> Result<Vec<String>> {
     let mut networks = Vec::new();
     for (number, name) in [(10, "bench-a"), (11, "bench-b")] {
         let body = json!({
-            "name": name, "subnet": format!("10.{number}.0.0/16"),
+            "name": name, "subnet": format!("10.{number}.0.0/16"), "internet_nat": false,
             "provision_start_ip": format!("10.{number}.0.10"), "provision_end_ip": format!("10.{number}.255.250"),
         });
         let request =
@@ -228,55 +228,83 @@ async fn get(server: &Server, signer: &Signer, ids: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Changes instances, which makes events.
+struct Writer {
+    connection: Connection,
+    requests: Vec<Vec<u8>>,
+}
+
+impl Writer {
+    async fn new(server: &Server, signer: &Signer, ids: &[String]) -> Result<Self> {
+        let request = |id| {
+            let target = format!("/my/machines/{id}/metadata");
+            signer.request("POST", &target, "", r#"{"beat":"0123456789"}"#)
+        };
+        let requests = ids.iter().take(BUSY).map(request).collect::<Result<_>>()?;
+        Ok(Self { connection: Connection::open(server.address("TRITON_URL")?).await?, requests })
+    }
+
+    /// Equal values change nothing, and nothing is told of them; so each number is another value.
+    async fn write(&mut self, number: u64) -> Result<()> {
+        let mut request = self.requests.get(usize::try_from(number)? % BUSY).context("no request")?.clone();
+        let at = request.len() - 12;
+        request.splice(at..at + 10, format!("{number:010}").into_bytes());
+        self.connection.ask(&request).await?.json().map(drop)
+    }
+
+    /// Writes at an even pace, and says how often.
+    async fn pace(&mut self) -> Result<u64> {
+        let mut tick = interval(Duration::from_secs(1) / u32::try_from(EVENTS)?);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let begun = Instant::now();
+        let mut written = 0;
+        while begun.elapsed() < FEEDING {
+            tick.tick().await;
+            self.write(100_000 + written).await?;
+            written += 1;
+        }
+        Ok(written)
+    }
+}
+
 /// Many clients of the changefeed, and many events.
 async fn events(server: &Server, signer: &Signer, ids: &[String]) -> Result<()> {
-    let address = server.address("TRITON_URL")?;
-    let requests = ids.iter().take(BUSY).map(|id| {
-        signer.request("POST", &format!("/my/machines/{id}/metadata"), "", r#"{"beat":"0123456789"}"#)
-    });
-    let requests = requests.collect::<Result<Vec<_>>>()?;
-    let mut connection = Connection::open(address).await?;
-    // Equal values change nothing, and nothing is told of them; so each write has another.
-    let mut write = async |number: u64| {
-        let request = requests.get(usize::try_from(number)? % BUSY).context("no request")?;
-        let at = request.len() - 12;
-        let mut request = request.clone();
-        request.splice(at..at + 10, format!("{number:010}").into_bytes());
-        connection.ask(&request).await?.json()
-    };
+    let mut writer = Writer::new(server, signer, ids).await?;
     for number in 0..1200 * BUSY as u64 {
-        write(number).await?;
+        writer.write(number).await?;
     }
     settle(server).await?;
     let seen = feed::open(server, signer, CLIENTS).await?;
-    let mut tick = interval(Duration::from_secs(1) / u32::try_from(EVENTS)?);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let writer = Writer::new(server, signer, ids).await?;
     let (begun, before) = (Instant::now(), server.processor_time()?);
-    let mut shown = Duration::ZERO;
-    let mut written = 0;
-    while begun.elapsed() < FEEDING {
-        tick.tick().await;
-        write(100_000 + written).await?;
-        written += 1;
-        if begun.elapsed() >= shown {
-            let memory = server.memory()?;
-            println!(
-                "    after {shown:>3.0?}: {:.1} MiB resident, {:.1} MiB at the peak",
-                memory.resident, memory.peak
-            );
-            shown += Duration::from_secs(15);
-        }
+    // In a thread of its own: here are the clients, who keep a processor busy.
+    let writing = std::thread::spawn(move || {
+        let Writer { connection, requests } = writer;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let stream = tokio::net::TcpStream::from_std(connection.stream.into_std()?)?;
+            Writer { connection: Connection::over(stream), requests }.pace().await
+        })
+    });
+    while !writing.is_finished() {
+        let memory = server.memory()?;
+        let passed = begun.elapsed();
+        println!(
+            "    after {passed:>4.0?}: {:.1} MiB resident, {:.1} MiB at the peak",
+            memory.resident, memory.peak
+        );
+        sleep(Duration::from_secs(15)).await;
     }
-    let (wall, work) = (begun.elapsed(), server.processor_time()? - before);
-    // The last ones are collected for a moment.
-    sleep(Duration::from_secs(2)).await;
+    let Ok(written) = writing.join() else { bail!("the writer panicked") };
+    let written = written?;
+    let work = server.processor_time()? - before;
     let (frames, ended) = (seen.frames.load(Ordering::Relaxed), seen.ended.load(Ordering::Relaxed));
     println!(
-        "changefeed: {CLIENTS} clients, {:.0} events/s for {wall:.0?}; {frames} of {} delivered, {ended} clients cut; \
+        "changefeed: {CLIENTS} clients, {:.0} events/s for {FEEDING:.0?}; {frames} of {} delivered, {ended} clients cut; \
          {:.0} % of a processor; {:.1} MiB resident",
-        written as f64 / wall.as_secs_f64(),
+        written as f64 / FEEDING.as_secs_f64(),
         written * CLIENTS as u64,
-        work.as_secs_f64() * 100.0 / wall.as_secs_f64(),
+        work.as_secs_f64() * 100.0 / FEEDING.as_secs_f64(),
         server.memory()?.resident
     );
     Ok(())
