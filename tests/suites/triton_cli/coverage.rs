@@ -62,7 +62,7 @@ fn rows() -> impl Iterator<Item = (Vec<&'static str>, &'static str)> {
     })
 }
 
-/// The text of a test, from its name to its end.
+/// The text of a test, or of a part of one, from its name to its end.
 fn body<'a>(source: &'a str, name: &str) -> Option<&'a str> {
     let begin = source.find(&format!("async fn {name}() {{"))?;
     let body = &source[begin..];

@@ -10,7 +10,12 @@ use triton_sim::faults::{FaultPlan, InstanceFaults, Rate};
 
 use super::stage::{BOUND, Stage, column, texts};
 
+/// Together, for most of their time passes with waiting.
 #[tokio::test(flavor = "multi_thread")]
+async fn create_waits() {
+    join!(create_waits_until_the_instance_runs(), create_fails_when_the_provision_fails());
+}
+
 async fn create_waits_until_the_instance_runs() {
     let Some(stage) = Stage::slow().await else { return };
     let script = stage.cli.home().join("boot");
@@ -39,7 +44,6 @@ async fn create_waits_until_the_instance_runs() {
     assert!(stage.requests(Operation::GetMachine) > 1, "it asked more than once");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn create_fails_when_the_provision_fails() {
     let Some(stage) = Stage::slow().await else { return };
     let faults = InstanceFaults { provision_failure_rate: Rate::ALWAYS, ..InstanceFaults::default() };

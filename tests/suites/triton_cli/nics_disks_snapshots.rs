@@ -1,11 +1,17 @@
 //! `instance nic`, `instance disk` and `instance snapshot`.
 
 use serde_json::json;
+use tokio::join;
 use triton_sim::cloudapi::Operation;
 
 use super::stage::{Stage, column, texts};
 
+/// Together, for most of their time passes with waiting.
 #[tokio::test(flavor = "multi_thread")]
+async fn nics_disks_and_snapshots() {
+    join!(nics(), disks(), snapshots());
+}
+
 async fn nics() {
     let Some(stage) = Stage::slow().await else { return };
     let id = stage.instance("web", &["-N", "external"]).await;
@@ -41,7 +47,6 @@ async fn a_nic_with_a_chosen_address() {
     assert_eq!(stage.json(&nic).await["ip"], "192.168.130.5");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn disks() {
     let Some(stage) = Stage::slow().await else { return };
     let create = ["create", "-w", "-j", "-n", "vm", "--disk", "{}", "--disk", r#"{"size": 2048}"#];
@@ -71,7 +76,6 @@ async fn disks() {
     assert!(refused.contains("(InsufficientDiskSpace)"), "{refused}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn snapshots() {
     let Some(stage) = Stage::slow().await else { return };
     let id = stage.instance("web", &[]).await;

@@ -14,9 +14,6 @@ async fn lists_are_the_same_by_their_short_names() {
     stage.ok(&["inst", "snapshot", "create", "-w", "-n", "before", "web"]).await;
     for (short, long) in [
         (&["instances"][..], &["instance", "list"][..]),
-        (&["images"], &["image", "list"]),
-        (&["packages"], &["package", "list"]),
-        (&["networks"], &["network", "list"]),
         (&["keys"], &["key", "list"]),
         (&["profiles"], &["profile", "list"]),
         (&["instance", "snapshots", "web"], &["instance", "snapshot", "list", "web"]),
