@@ -178,6 +178,23 @@ async fn tag_jobs_can_be_delayed() {
     assert_eq!(simulator.control().read(|world| world.unfinished_jobs(id)), 1);
 }
 
+#[test]
+fn the_example_in_the_manual_is_a_plan() {
+    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/simulator.md"));
+    let manual = manual.expect("the manual");
+    let (_, block) = manual.split_once("```toml\n").expect("an example");
+    let (example, _) = block.split_once("```").expect("an end");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("faults.toml");
+    std::fs::write(&file, example).expect("written");
+    let plan = FaultPlan::load(Some(&file), &[]).expect("a plan");
+    let create = plan.of(Operation::CreateMachine);
+    assert_eq!(
+        (create.latency_ms, create.retry_after_seconds, create.applied),
+        (Some(20), Some(3), Some(true))
+    );
+}
+
 /// The state of every instance that CloudAPI has, or that a store knows.
 type States = BTreeMap<InstanceId, String>;
 
