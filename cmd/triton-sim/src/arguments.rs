@@ -11,7 +11,7 @@ use triton::auth::PublicKey;
 use triton_sim::Settings;
 use triton_sim::cloudapi::{ThrottleLimits, Tls};
 use triton_sim::faults::FaultPlan;
-use triton_sim::fixtures;
+use triton_sim::{fixtures, world};
 
 /// The longest login that Triton takes, in characters.
 const LONGEST_LOGIN: usize = 32;
@@ -111,6 +111,9 @@ pub(crate) struct SimulatorArguments {
     /// What all chance follows from: the same seed and the same requests repeat a run
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// How the data centre behaves: a TOML file with its delays, its name, its seed, its optional features
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["datacenter", "seed"])]
+    pub(crate) world: Option<PathBuf>,
     /// Delays and limits that go together
     #[arg(long, value_enum, default_value = "development")]
     pub(crate) preset: Preset,
@@ -198,8 +201,12 @@ impl SimulatorArguments {
         settings.services = self.service.iter().cloned().collect();
         settings.account.clone_from(&self.account);
         settings.keys = self.key.iter().map(public_key).collect::<Result<_>>()?;
-        settings.world.datacenter.clone_from(&self.datacenter);
-        settings.world.seed = self.seed;
+        settings.world = match &self.world {
+            Some(path) => world::Settings::load(path, &settings.world.timing)?,
+            None => {
+                world::Settings { datacenter: self.datacenter.clone(), seed: self.seed, ..settings.world }
+            }
+        };
         settings.throttle = if self.no_throttle { None } else { self.throttle.or(settings.throttle) };
         settings.clock_skew = Duration::from_secs(self.clock_skew);
         settings.faults = FaultPlan::load(self.faults.as_deref(), &self.fault)?;
@@ -267,6 +274,8 @@ mod tests {
             (&["--account", ""], "give a letter"),
             (&["--account", "admin"], "there is another account of this name"),
             (&["--state", "x", "--key", "y"], "cannot be used with"),
+            (&["--world", "x", "--seed", "1"], "cannot be used with"),
+            (&["--world", "/nonexistent"], "check the path given to --world"),
         ] {
             let error = settings(arguments).expect_err("bad input");
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");

@@ -73,12 +73,7 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self::over(stream))
-    }
-
-    /// Over a connection that is open.
-    pub(crate) fn over(stream: TcpStream) -> Self {
-        Self { stream, buffer: Vec::with_capacity(1 << 12) }
+        Ok(Self { stream, buffer: Vec::with_capacity(1 << 12) })
     }
 
     /// Sends a request and reads its answer.

@@ -9,6 +9,7 @@ mod feed;
 mod http;
 mod server;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -29,7 +30,9 @@ const ASKING: Duration = Duration::from_secs(10);
 /// How many clients the changefeed has.
 const CLIENTS: usize = 1000;
 /// How many events there are in a second.
-const EVENTS: u64 = 500;
+const EVENTS: u32 = 500;
+/// Over how many connections they are made.
+const WRITERS: u32 = 10;
 /// For how long there are events.
 const FEEDING: Duration = Duration::from_secs(90);
 /// How many instances the events are of. So few that their audit logs are full before the first measurement: what
@@ -217,12 +220,12 @@ async fn get(server: &Server, signer: &Signer, ids: &[String]) -> Result<()> {
     let (wall, work) = (begun.elapsed(), server.processor_time()? - before);
     times.sort();
     let count = times.len();
-    let at = |share: f64| times.get((count as f64 * share) as usize).copied().unwrap_or_default();
+    let at = |percent: usize| times.get(count * percent / 100).copied().unwrap_or_default();
     println!(
         "GetMachine over {CONNECTIONS} connections: {:.0}/s, median {:.1?}, 99 of 100 within {:.1?}; {:.0} µs of the server each",
         count as f64 / wall.as_secs_f64(),
-        at(0.5),
-        at(0.99),
+        at(50),
+        at(99),
         work.as_secs_f64() * 1e6 / count as f64
     );
     Ok(())
@@ -252,19 +255,36 @@ impl Writer {
         self.connection.ask(&request).await?.json().map(drop)
     }
 
-    /// Writes at an even pace, and says how often.
-    async fn pace(&mut self) -> Result<u64> {
-        let mut tick = interval(Duration::from_secs(1) / u32::try_from(EVENTS)?);
+    /// Writes at an even pace until the time is over, and says how often. It begins with this number.
+    async fn pace(mut self, first: u64) -> Result<u64> {
+        let mut tick = interval(Duration::from_secs(1) * WRITERS / EVENTS);
         tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let begun = Instant::now();
         let mut written = 0;
         while begun.elapsed() < FEEDING {
             tick.tick().await;
-            self.write(100_000 + written).await?;
+            self.write(first + written).await?;
             written += 1;
         }
         Ok(written)
     }
+}
+
+/// Lets all writers write. In a thread of their own: the clients of the changefeed keep a processor busy.
+fn write_all(address: SocketAddr, requests: Vec<Vec<u8>>) -> Result<u64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut writing = tokio::task::JoinSet::new();
+        for number in 1..=WRITERS {
+            let writer = Writer { connection: Connection::open(address).await?, requests: requests.clone() };
+            writing.spawn(writer.pace(u64::from(number) * 1_000_000));
+        }
+        let mut written = 0;
+        while let Some(done) = writing.join_next().await {
+            written += done??;
+        }
+        Ok(written)
+    })
 }
 
 /// Many clients of the changefeed, and many events.
@@ -275,17 +295,11 @@ async fn events(server: &Server, signer: &Signer, ids: &[String]) -> Result<()> 
     }
     settle(server).await?;
     let seen = feed::open(server, signer, CLIENTS).await?;
-    let writer = Writer::new(server, signer, ids).await?;
+    // Signed anew, for the date is good for five minutes only.
+    let Writer { requests, .. } = Writer::new(server, signer, ids).await?;
+    let address = server.address("TRITON_URL")?;
     let (begun, before) = (Instant::now(), server.processor_time()?);
-    // In a thread of its own: here are the clients, who keep a processor busy.
-    let writing = std::thread::spawn(move || {
-        let Writer { connection, requests } = writer;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let stream = tokio::net::TcpStream::from_std(connection.stream.into_std()?)?;
-            Writer { connection: Connection::over(stream), requests }.pace().await
-        })
-    });
+    let writing = std::thread::spawn(move || write_all(address, requests));
     while !writing.is_finished() {
         let memory = server.memory()?;
         let passed = begun.elapsed();
@@ -298,6 +312,8 @@ async fn events(server: &Server, signer: &Signer, ids: &[String]) -> Result<()> 
     let Ok(written) = writing.join() else { bail!("the writer panicked") };
     let written = written?;
     let work = server.processor_time()? - before;
+    // The last ones are under way.
+    sleep(Duration::from_secs(2)).await;
     let (frames, ended) = (seen.frames.load(Ordering::Relaxed), seen.ended.load(Ordering::Relaxed));
     println!(
         "changefeed: {CLIENTS} clients, {:.0} events/s for {FEEDING:.0?}; {frames} of {} delivered, {ended} clients cut; \
