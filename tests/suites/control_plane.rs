@@ -77,6 +77,48 @@ async fn two_run_side_by_side_and_one_that_freezes_goes_on_later() {
     two.kubectl(&["get", "--raw", "/readyz"]).await.unwrap();
 }
 
+/// Runs the build with nothing in its cache and these variables: exit code, and what it says.
+async fn build(cache: &Path, variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/control-plane/build");
+    let mut command = Command::new(script);
+    command.env_remove("KUBEBUILDER_ASSETS").env("XDG_CACHE_HOME", cache).envs(variables.iter().copied());
+    let output = command.stdin(Stdio::null()).output().await.unwrap();
+    assert!(output.stdout.is_empty(), "there is no folder to print");
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn with_neither_binaries_nor_network_the_build_says_what_is_missing_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // All that the script calls before it needs Go.
+    let tools = folder.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    for tool in ["bash", "cat", "cut", "dirname", "sha256sum"] {
+        let path = std::env::var_os("PATH").unwrap();
+        let found = std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.exists());
+        std::os::unix::fs::symlink(found.unwrap(), tools.join(tool)).unwrap();
+    }
+    let (tools, modules) = (tools.to_str().unwrap(), folder.path().join("modules"));
+    let cache = folder.path().join("cache");
+    let offline = [("GOPROXY", "off"), ("GOTOOLCHAIN", "local"), ("GOMODCACHE", modules.to_str().unwrap())];
+    let remedy = "set KUBEBUILDER_ASSETS to a folder with \
+                  etcd kubectl helm kube-scheduler kube-controller-manager kube-apiserver";
+    for (variables, problem) in [
+        (&[("PATH", tools)][..], "no Go and no binaries; install Go 1.26, or "),
+        (
+            &[("PATH", tools), ("KUBEBUILDER_ASSETS", "/nowhere")],
+            "no Go and no binaries; install Go 1.26, or ",
+        ),
+        (&offline, "the modules cannot be had; with no network, "),
+    ] {
+        let (code, text) = build(&cache, variables).await;
+        assert_eq!(code, Some(1), "{text}");
+        let expected = format!("hack/control-plane/build: {problem}{remedy}");
+        assert_eq!(text.lines().last(), Some(expected.as_str()), "{text}");
+        assert!(!cache.exists(), "something was written");
+    }
+}
+
 /// Set in the process that is going to be killed.
 const VICTIM: &str = "SUITES_CONTROL_PLANE_VICTIM";
 

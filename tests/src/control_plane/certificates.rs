@@ -61,6 +61,11 @@ impl Certificates {
         self.write_kubeconfig(url, name, &kubeconfig::token(token))
     }
 
+    /// A kubeconfig for whoever holds the token in this file.
+    pub(super) fn token_file_kubeconfig(&self, url: &str, name: &str, file: &Path) -> Result<PathBuf> {
+        self.write_kubeconfig(url, name, &kubeconfig::token_file(file))
+    }
+
     fn write_kubeconfig(&self, url: &str, name: &str, credentials: &serde_json::Value) -> Result<PathBuf> {
         let file = format!("{}.kubeconfig", name.replace([':', '/'], "-"));
         write_file(&self.folder, &file, &kubeconfig::file(url, &self.ca.pem(), name, credentials))?;

@@ -1,5 +1,7 @@
 //! Kubeconfig files; JSON is YAML.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 /// The credentials of a user with a client certificate, both in PEM.
@@ -10,6 +12,11 @@ pub(super) fn certificate(certificate: &str, key: &str) -> Value {
 /// The credentials of whoever holds a token.
 pub(super) fn token(token: &str) -> Value {
     json!({"token": token})
+}
+
+/// The credentials of whoever holds the token in this file, which is read again as it is renewed.
+pub(super) fn token_file(file: &Path) -> Value {
+    json!({"tokenFile": file})
 }
 
 /// A kubeconfig with one cluster, one user and one context.

@@ -5,6 +5,7 @@
 //! server is tied to a pipe that this process holds. Several can run side by side.
 
 mod certificates;
+mod flags;
 mod kubeconfig;
 mod process;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use self::certificates::Certificates;
@@ -27,6 +29,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Ports are chosen before they are used; should somebody else take one in between, all is begun anew.
 const ATTEMPTS: u32 = 3;
 
+/// So many begin at the same time: to start is what costs most, and all of them together would be late.
+static STARTING: Semaphore = Semaphore::const_new(2);
+
 /// What a control plane is to be like.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -35,13 +40,23 @@ pub struct Options {
     pub client_qps: u32,
     /// Starts the scheduler.
     pub scheduler: bool,
+    /// Starts the controller manager. Without it there is no service account `default`, and so no pods.
+    pub controller_manager: bool,
     /// Further flags of the API server.
     pub apiserver_flags: Vec<String>,
+    /// What the API server notes of its requests, as a `Policy` of `audit.k8s.io`, in `audit.log` of the folder.
+    pub audit_policy: Option<serde_json::Value>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { client_qps: 200, scheduler: true, apiserver_flags: Vec::new() }
+        Self {
+            client_qps: 200,
+            scheduler: true,
+            controller_manager: true,
+            apiserver_flags: Vec::new(),
+            audit_policy: None,
+        }
     }
 }
 
@@ -71,7 +86,7 @@ pub enum Identity<'a> {
 pub struct ControlPlane {
     // Ended in this order, before the folder is removed.
     scheduler: Option<Server>,
-    controller_manager: Server,
+    controller_manager: Option<Server>,
     apiserver: Server,
     etcd: Server,
     certificates: Certificates,
@@ -82,12 +97,15 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts a control plane and waits until pods could be created in the namespace `default`.
+    /// Starts a control plane and waits until it is ready; with a controller manager, until pods could be created in
+    /// the namespace `default`.
     ///
     /// # Errors
     /// When the binaries cannot be had, or a server does not become ready; the end of its log is in the error.
     pub async fn start(options: &Options) -> Result<Self> {
         let binaries = binaries().await?;
+        // The semaphore is never closed.
+        let _place = STARTING.acquire().await?;
         let mut failure = None;
         for _ in 0..ATTEMPTS {
             match Self::attempt(options, &binaries).await {
@@ -109,30 +127,43 @@ impl ControlPlane {
         let etcd_url = format!("http://127.0.0.1:{etcd_port}");
         let url = format!("https://127.0.0.1:{api_port}");
 
-        let etcd = Server::spawn(root, &binaries.join("etcd"), &etcd_flags(root, &etcd_url, peer_port))?;
-        let mut flags = apiserver_flags(root, &etcd_url, api_port);
+        let etcd = Server::spawn(root, &binaries.join("etcd"), &flags::etcd(root, &etcd_url, peer_port))?;
+        let mut flags = flags::apiserver(root, &etcd_url, api_port);
         flags.extend(options.apiserver_flags.iter().cloned());
+        if let Some(policy) = &options.audit_policy {
+            let file = root.join("audit-policy.json");
+            std::fs::write(&file, policy.to_string()).context("cannot write the audit policy")?;
+            flags.push(format!("--audit-policy-file={}", file.display()));
+            flags.push(format!("--audit-log-path={}", root.join("audit.log").display()));
+        }
         let apiserver = Server::spawn(root, &binaries.join("kube-apiserver"), &flags)?;
 
         let admin = certificates.kubeconfig(&url, "admin", &["system:masters"])?;
         until_ready(&[&etcd, &apiserver], || kubectl_ok(binaries, &admin, &["get", "--raw", "/readyz"]))
             .await?;
 
-        let manager_config = certificates.kubeconfig(&url, "system:kube-controller-manager", &[])?;
-        let flags = controller_manager_flags(root, &manager_config, manager_port, options.client_qps);
-        let controller_manager = Server::spawn(root, &binaries.join("kube-controller-manager"), &flags)?;
+        let controller_manager = match options.controller_manager {
+            false => None,
+            true => {
+                let config = certificates.kubeconfig(&url, "system:kube-controller-manager", &[])?;
+                let flags = flags::controller_manager(root, &config, manager_port, options.client_qps);
+                Some(Server::spawn(root, &binaries.join("kube-controller-manager"), &flags)?)
+            }
+        };
         let scheduler = match options.scheduler {
             false => None,
             true => {
                 let config = certificates.kubeconfig(&url, "system:kube-scheduler", &[])?;
-                let flags = scheduler_flags(&config, scheduler_port, options.client_qps);
+                let flags = flags::scheduler(&config, scheduler_port, options.client_qps);
                 Some(Server::spawn(root, &binaries.join("kube-scheduler"), &flags)?)
             }
         };
-        // Without it, pods are refused.
-        let account = ["get", "serviceaccount", "default", "--namespace", "default"];
-        until_ready(&[&etcd, &apiserver, &controller_manager], || kubectl_ok(binaries, &admin, &account))
-            .await?;
+        if let Some(controller_manager) = &controller_manager {
+            // Without it, pods are refused.
+            let account = ["get", "serviceaccount", "default", "--namespace", "default"];
+            until_ready(&[&etcd, &apiserver, controller_manager], || kubectl_ok(binaries, &admin, &account))
+                .await?;
+        }
 
         let binaries = binaries.to_owned();
         Ok(Self {
@@ -173,6 +204,14 @@ impl ControlPlane {
         }
     }
 
+    /// A kubeconfig file for whoever holds the token in `file`, which may be replaced by a newer one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn token_file_kubeconfig(&self, name: &str, file: &Path) -> Result<PathBuf> {
+        self.certificates.token_file_kubeconfig(&self.url, name, file)
+    }
+
     /// The folder with `kubectl`, `helm` and the servers.
     pub fn binaries(&self) -> &Path {
         &self.binaries
@@ -199,14 +238,43 @@ impl ControlPlane {
         self.apiserver.signal(if frozen { "STOP" } else { "CONT" })
     }
 
+    /// Kills the API server: its connections break, and new ones are refused.
+    pub fn stop_apiserver(&mut self) {
+        self.apiserver.stop();
+    }
+
+    /// Starts the API server again on the same port; returns when it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready; the end of its log is in the error.
+    pub async fn start_apiserver(&mut self) -> Result<()> {
+        self.apiserver.start()?;
+        self.until_apiserver_ready().await
+    }
+
+    /// Kills etcd. The API server goes on without what it stands on.
+    pub fn stop_etcd(&mut self) {
+        self.etcd.stop();
+    }
+
+    /// Starts etcd again with its data; returns when the API server is ready again.
+    ///
+    /// # Errors
+    /// When that takes too long; the end of both logs is in the error.
+    pub async fn start_etcd(&mut self) -> Result<()> {
+        self.etcd.start()?;
+        self.until_apiserver_ready().await
+    }
+
+    async fn until_apiserver_ready(&self) -> Result<()> {
+        let ready = || kubectl_ok(&self.binaries, &self.admin, &["get", "--raw", "/readyz"]);
+        until_ready(&[&self.etcd, &self.apiserver], ready).await
+    }
+
     /// The end of every server's log, for the message of a test that fails.
     pub fn logs(&self) -> String {
-        let servers = [
-            Some(&self.etcd),
-            Some(&self.apiserver),
-            Some(&self.controller_manager),
-            self.scheduler.as_ref(),
-        ];
+        let (manager, scheduler) = (self.controller_manager.as_ref(), self.scheduler.as_ref());
+        let servers = [Some(&self.etcd), Some(&self.apiserver), manager, scheduler];
         servers.into_iter().flatten().map(Server::end_of_log).collect()
     }
 }
@@ -258,84 +326,4 @@ fn kubectl(binaries: &Path, kubeconfig: &Path, arguments: &[&str]) -> Command {
 
 async fn kubectl_ok(binaries: &Path, kubeconfig: &Path, arguments: &[&str]) -> bool {
     kubectl(binaries, kubeconfig, arguments).output().await.is_ok_and(|output| output.status.success())
-}
-
-fn etcd_flags(root: &Path, url: &str, peer_port: u16) -> Vec<String> {
-    let peer = format!("http://127.0.0.1:{peer_port}");
-    vec![
-        format!("--data-dir={}", root.join("etcd").display()),
-        format!("--listen-client-urls={url}"),
-        format!("--advertise-client-urls={url}"),
-        format!("--listen-peer-urls={peer}"),
-        format!("--initial-advertise-peer-urls={peer}"),
-        format!("--initial-cluster=default={peer}"),
-        // The data does not outlive the test.
-        "--unsafe-no-fsync".to_owned(),
-        "--log-level=warn".to_owned(),
-    ]
-}
-
-fn apiserver_flags(root: &Path, etcd_url: &str, port: u16) -> Vec<String> {
-    let file = |name: &str| root.join(name).display().to_string();
-    vec![
-        format!("--etcd-servers={etcd_url}"),
-        "--bind-address=127.0.0.1".to_owned(),
-        "--advertise-address=127.0.0.1".to_owned(),
-        format!("--secure-port={port}"),
-        format!("--tls-cert-file={}", file("apiserver.crt")),
-        format!("--tls-private-key-file={}", file("apiserver.key")),
-        format!("--client-ca-file={}", file("ca.crt")),
-        format!("--kubelet-certificate-authority={}", file("ca.crt")),
-        format!("--kubelet-client-certificate={}", file("apiserver-kubelet-client.crt")),
-        format!("--kubelet-client-key={}", file("apiserver-kubelet-client.key")),
-        format!("--requestheader-client-ca-file={}", file("front-proxy-ca.crt")),
-        "--requestheader-allowed-names=front-proxy-client".to_owned(),
-        "--requestheader-username-headers=X-Remote-User".to_owned(),
-        "--requestheader-group-headers=X-Remote-Group".to_owned(),
-        "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
-        format!("--proxy-client-cert-file={}", file("front-proxy-client.crt")),
-        format!("--proxy-client-key-file={}", file("front-proxy-client.key")),
-        format!("--service-account-key-file={}", file("service-account.pub")),
-        format!("--service-account-signing-key-file={}", file("service-account.key")),
-        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-        "--authorization-mode=Node,RBAC".to_owned(),
-        "--enable-admission-plugins=NodeRestriction".to_owned(),
-        "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
-        // Loopback addresses are no endpoints.
-        "--endpoint-reconciler-type=none".to_owned(),
-        "--allow-privileged=true".to_owned(),
-    ]
-}
-
-fn controller_manager_flags(root: &Path, kubeconfig: &Path, port: u16, qps: u32) -> Vec<String> {
-    let file = |name: &str| root.join(name).display().to_string();
-    vec![
-        format!("--kubeconfig={}", kubeconfig.display()),
-        format!("--authentication-kubeconfig={}", kubeconfig.display()),
-        format!("--authorization-kubeconfig={}", kubeconfig.display()),
-        "--bind-address=127.0.0.1".to_owned(),
-        format!("--secure-port={port}"),
-        "--leader-elect=false".to_owned(),
-        "--cloud-provider=external".to_owned(),
-        "--use-service-account-credentials=true".to_owned(),
-        format!("--service-account-private-key-file={}", file("service-account.key")),
-        format!("--root-ca-file={}", file("ca.crt")),
-        format!("--cluster-signing-cert-file={}", file("ca.crt")),
-        format!("--cluster-signing-key-file={}", file("ca.key")),
-        format!("--kube-api-qps={qps}"),
-        format!("--kube-api-burst={}", qps.saturating_mul(2)),
-    ]
-}
-
-fn scheduler_flags(kubeconfig: &Path, port: u16, qps: u32) -> Vec<String> {
-    vec![
-        format!("--kubeconfig={}", kubeconfig.display()),
-        format!("--authentication-kubeconfig={}", kubeconfig.display()),
-        format!("--authorization-kubeconfig={}", kubeconfig.display()),
-        "--bind-address=127.0.0.1".to_owned(),
-        format!("--secure-port={port}"),
-        "--leader-elect=false".to_owned(),
-        format!("--kube-api-qps={qps}"),
-        format!("--kube-api-burst={}", qps.saturating_mul(2)),
-    ]
 }

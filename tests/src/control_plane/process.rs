@@ -1,6 +1,6 @@
 //! One server process, which cannot outlive this one.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,33 +15,62 @@ const SHOWN: i64 = 4000;
 const TIED: &str =
     r#""$@" </dev/null & echo "$!" >"$0.pid"; cat >/dev/null; kill -KILL "$!" 2>/dev/null; wait"#;
 
-/// A running server, ended when dropped.
+/// A server, ended when dropped.
 #[derive(Debug)]
 pub(super) struct Server {
     name: String,
+    program: PathBuf,
+    flags: Vec<String>,
     /// Path of its log and its `.pid` file without extension.
     files: PathBuf,
-    shell: Child,
+    /// The shell that the running server is tied to; `None` while it is stopped.
+    shell: Option<Child>,
 }
 
 impl Server {
     pub(super) fn spawn(root: &Path, program: &Path, flags: &[String]) -> Result<Self> {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let files = root.join(&name);
-        let log =
-            File::create(files.with_extension("log")).with_context(|| format!("cannot log for {name}"))?;
+        let (program, flags) = (program.to_owned(), flags.to_owned());
+        let mut server = Self { name, program, flags, files, shell: None };
+        server.start()?;
+        Ok(server)
+    }
+
+    /// Starts it with the flags that it had before; its log goes on. Does nothing when it was not stopped.
+    pub(super) fn start(&mut self) -> Result<()> {
+        if self.shell.is_some() {
+            return Ok(());
+        }
+        let name = &self.name;
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.files.with_extension("log"))
+            .with_context(|| format!("cannot log for {name}"))?;
         let shell = Command::new("sh")
             .arg("-c")
             .arg(TIED)
-            .arg(&files)
-            .arg(program)
-            .args(flags)
+            .arg(&self.files)
+            .arg(&self.program)
+            .args(&self.flags)
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
-        Ok(Self { name, files, shell })
+        self.shell = Some(shell);
+        Ok(())
+    }
+
+    /// Kills it and waits for its end.
+    pub(super) fn stop(&mut self) {
+        let Some(mut shell) = self.shell.take() else { return };
+        // Closes the pipe; the shell kills the server and ends.
+        drop(shell.stdin.take());
+        let _ = shell.wait();
+        // The number may be another process's by now.
+        let _ = std::fs::remove_file(self.files.with_extension("pid"));
     }
 
     /// Whether it ended by itself, which servers do not do when all is well.
@@ -82,8 +111,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Closes the pipe; the shell kills the server and ends.
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
+        self.stop();
     }
 }

@@ -1,0 +1,153 @@
+//! The event recorder against an API server that takes events, refuses them, or hangs.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::client::Body;
+use runtime::events::{EventRecorder, Happening, Reporter, Severity};
+use serde_json::{Value, json};
+use tower::BoxError;
+
+/// Takes events, or answers with the given statuses first.
+#[derive(Clone, Default)]
+struct Server {
+    refusals: Arc<Mutex<Vec<u16>>>,
+    hangs: bool,
+    asked: Arc<Mutex<Vec<(Method, String, Value)>>>,
+}
+
+impl Server {
+    fn asked(&self) -> Vec<(Method, String, Value)> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    async fn serve(self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+        let (head, body) = request.into_parts();
+        let body: Value = serde_json::from_slice(&body.collect().await?.to_bytes())?;
+        self.asked.lock().unwrap().push((head.method, head.uri.path().to_owned(), body.clone()));
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        let status = self.refusals.lock().unwrap().pop().unwrap_or(200);
+        let answer = match status {
+            200 => {
+                json!({"kind": "Event", "apiVersion": "events.k8s.io/v1", "metadata": {}, "eventTime": null})
+            }
+            code => json!({
+                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                "reason": "Simulated", "message": "refused", "code": code,
+            }),
+        };
+        let answer = Body::from(serde_json::to_vec(&answer)?);
+        Ok(Response::builder().status(StatusCode::from_u16(status)?).body(answer)?)
+    }
+
+    fn recorder(&self) -> EventRecorder {
+        let server = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| server.clone().serve(request));
+        let client = kube::Client::new(service, "default");
+        let reporter = Reporter { controller: "node-controller".into(), instance: "host_1".into() };
+        EventRecorder::start(client, reporter, || Timestamp::from_second(1_800_000_000).unwrap())
+    }
+}
+
+fn happening(note: &str) -> Happening {
+    let regarding = ObjectReference {
+        api_version: Some("v1".into()),
+        kind: Some("Pod".into()),
+        namespace: Some("shop".into()),
+        name: Some("web".into()),
+        uid: Some("u".into()),
+        ..ObjectReference::default()
+    };
+    let (reason, action) = ("Failed".to_owned(), "Create".to_owned());
+    Happening { regarding, severity: Severity::Warning, reason, action, note: note.to_owned() }
+}
+
+async fn until(so: impl Fn() -> bool) {
+    let wait = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(600), wait).await.expect("it never came to pass");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_event_becomes_one_object_with_a_count() {
+    let server = Server::default();
+    let recorder = server.recorder();
+    for _ in 0..500 {
+        recorder.record(happening("quota reached"));
+    }
+    until(|| server.asked().len() == 2).await;
+    let asked = server.asked();
+    let (method, path, event) = &asked[0];
+    assert_eq!((method, path.as_str()), (&Method::POST, "/apis/events.k8s.io/v1/namespaces/shop/events"));
+    let name = event["metadata"]["name"].as_str().unwrap();
+    assert!(name.starts_with("web."), "{name}");
+    for (field, value) in [
+        ("type", "Warning"),
+        ("reason", "Failed"),
+        ("action", "Create"),
+        ("note", "quota reached"),
+        ("reportingController", "node-controller"),
+        ("reportingInstance", "host_1"),
+        ("eventTime", "2027-01-15T08:00:00.000000Z"),
+    ] {
+        assert_eq!(event[field], value, "{field}");
+    }
+    assert_eq!(event["regarding"]["uid"], "u");
+    let (method, path, patch) = &asked[1];
+    assert_eq!((method, path.rsplit('/').next().unwrap()), (&Method::PATCH, name));
+    assert_eq!(patch["series"], json!({"count": 500, "lastObservedTime": "2027-01-15T08:00:00.000000Z"}));
+    assert_eq!(recorder.dropped(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_costs_the_caller_nothing_but_events() {
+    let server = Server { hangs: true, ..Server::default() };
+    let recorder = server.recorder();
+    for number in 0..5000 {
+        recorder.record(happening(&format!("number {number}")));
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    recorder.record(happening("late"));
+    assert_eq!(server.asked().len(), 1);
+    assert!(recorder.dropped() >= 5000 - 1025, "{}", recorder.dropped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_of_the_server_are_tried_again_and_refusals_are_not() {
+    for (refusals, requests, dropped) in [
+        (vec![503], 2, 0),
+        (vec![500, 429], 3, 0),
+        (vec![500, 500, 500], 3, 1),
+        (vec![403], 1, 1),
+        (vec![404], 1, 1),
+        // The first attempt got through after all.
+        (vec![503, 409], 2, 0),
+    ] {
+        let server = Server::default();
+        *server.refusals.lock().unwrap() = refusals.iter().rev().copied().collect();
+        let recorder = server.recorder();
+        recorder.record(happening("x"));
+        until(|| server.asked().len() == requests).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!((server.asked().len(), recorder.dropped()), (requests, dropped), "{refusals:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_recorded_before_the_end_is_written() {
+    let server = Server::default();
+    let recorder = server.recorder();
+    recorder.record(happening("one"));
+    recorder.record(happening("two"));
+    drop(recorder);
+    until(|| server.asked().len() == 2).await;
+}
