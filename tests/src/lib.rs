@@ -1,5 +1,6 @@
-//! What the suites stand on: a private Kubernetes control plane, and the binaries as processes.
+//! What the suites stand on: a private Kubernetes control plane, the binaries as processes, and the official Triton CLI.
 
 pub mod control_plane;
+pub mod triton_cli;
 pub mod until;
 pub mod virtual_kubelet;

@@ -9,4 +9,5 @@
 
 mod control_plane;
 mod runtime;
+mod triton_cli;
 mod virtual_kubelet;

@@ -1,69 +1,66 @@
 //! `serve`: a data centre until it is interrupted.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
-use triton_sim::keys::KeyPair;
-use triton_sim::{Settings, Simulator};
+use triton_sim::Simulator;
 
-use crate::arguments::{ServeArguments, SimulatorArguments};
-
-/// The settings with a key, where that is, and the directory that goes at the end.
-fn with_key(arguments: &SimulatorArguments) -> Result<(Settings, Option<PathBuf>, Option<TempDir>)> {
-    let mut settings = arguments.settings()?;
-    if !settings.keys.is_empty() {
-        return Ok((settings, None, None));
-    }
-    let (directory, temporary) = match &arguments.state {
-        Some(directory) => (directory.clone(), None),
-        None => {
-            let temporary = tempfile::Builder::new()
-                .prefix("triton-sim-")
-                .tempdir()
-                .context("cannot make a temporary directory for the key: give one with --state")?;
-            (temporary.path().to_owned(), Some(temporary))
-        }
-    };
-    let (path, key) = KeyPair::in_directory(&directory)?;
-    settings.keys.push(key.public);
-    Ok((settings, Some(path), temporary))
-}
+use crate::arguments::ServeArguments;
+use crate::state;
 
 /// The lines to paste into a shell.
-fn environment(simulator: &Simulator, key: Option<&PathBuf>) -> String {
-    let mut text = String::new();
-    for (name, value) in simulator.environment() {
-        text.push_str(&format!("export {name}={value}\n"));
-    }
+fn shown(variables: &[(String, String)], key: Option<&std::path::Path>) -> String {
+    let mut text: String =
+        variables.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect();
     if let Some(key) = key {
-        text.push_str(&format!("export TRITON_KEY_MATERIAL={}\n", key.display()));
-        text.push_str(&format!(
-            "# The private key; the triton command takes it from an agent: ssh-add {}\n",
-            key.display()
-        ));
-    }
-    if let Some(url) = simulator.admin_url() {
-        text.push_str(&format!("# Faults, counters and the truth: {url}\n"));
+        let key = quoted(&key.display().to_string());
+        text.push_str(&format!("# The triton command looks for the key in an agent: ssh-add {key}\n"));
     }
     text
 }
 
+/// A value as a shell reads it.
+fn quoted(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@,+=%[]".contains(&byte);
+    if !value.is_empty() && value.bytes().all(plain) {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
 /// Serves until the process is interrupted or terminated.
 pub(crate) async fn serve(arguments: &ServeArguments) -> Result<()> {
-    let (settings, key, _temporary) = with_key(&arguments.simulator)?;
+    let (mut settings, state) = state::prepare(&arguments.simulator)?;
+    settings.guests = arguments.guests;
     let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let simulator = Simulator::start(settings).await?;
-    let text = environment(&simulator, key.as_ref());
+    let text = shown(&state.environment(&simulator)?, state.key());
     // Whoever closed the output does not want to read it.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut output = std::io::stdout();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}
     }
     simulator.shutdown().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_quoted_where_a_shell_needs_it() {
+        for (value, expected) in [
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(value), expected);
+        }
+    }
 }

@@ -43,6 +43,9 @@ use crate::world::packages::Package;
 use crate::world::placement::ComputeNode;
 use crate::world::{Brand, Settings, World};
 
+/// The logins of the accounts that are there beside the one of [`Settings`](crate::Settings).
+pub const OTHER_LOGINS: [&str; 2] = ["initech", "admin"];
+
 /// The ids of the fixtures for one seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ids {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use triton::auth::PublicKey;
 
 use crate::cloudapi::{ThrottleLimits, Tls};
+use crate::cns;
 use crate::faults::FaultPlan;
 use crate::world;
 use crate::world::settings::Timing;
@@ -37,6 +38,16 @@ impl Preset {
         }
     }
 
+    /// How long CNS collects changes.
+    #[must_use]
+    pub fn cns_commit_delay(self) -> Duration {
+        match self {
+            Self::Development => Duration::from_secs(1),
+            Self::Production => cns::COMMIT_DELAY,
+            Self::Instant => Duration::ZERO,
+        }
+    }
+
     /// The limits on requests.
     #[must_use]
     pub fn throttle(self) -> Option<ThrottleLimits> {
@@ -53,6 +64,15 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// Where the admin API listens, if it does.
     pub admin: Option<SocketAddr>,
+    /// Where CNS answers questions of DNS, with UDP and TCP, if it does. Without it instances have no names.
+    pub cns: Option<SocketAddr>,
+    /// How long CNS collects changes before it commits them (reference 3.5).
+    pub cns_commit_delay: Duration,
+    /// Where CMON listens, if it does.
+    pub cmon: Option<SocketAddr>,
+    /// Whether running instances answer on their own addresses, which have to be local: see
+    /// [`guests::namespace`](crate::guests::namespace).
+    pub guests: bool,
     /// The login of the account that is there at the start.
     pub account: String,
     /// The keys of that account, which may be of any type that CloudAPI takes. Without one, an Ed25519 key is made,
@@ -60,12 +80,14 @@ pub struct Settings {
     pub keys: Vec<PublicKey>,
     /// The data centre: its seed, its name, its delays, its features.
     pub world: world::Settings,
-    /// The limits on requests, if there are any.
+    /// The limits on requests to CloudAPI, if there are any; then CMON has its own, too.
     pub throttle: Option<ThrottleLimits>,
     /// How far the clocks of clients may be off.
     pub clock_skew: Duration,
     /// More services for `GET /:account/services` to name, such as `docker`, with their URLs (reference 2.8).
     pub services: BTreeMap<String, String>,
+    /// Other data centres for `GET /:account/datacenters` to name, with the URLs of their CloudAPIs.
+    pub datacenters: BTreeMap<String, String>,
     /// What goes wrong from the start.
     pub faults: FaultPlan,
 }
@@ -79,12 +101,17 @@ impl Settings {
             cloudapi: loopback,
             tls: None,
             admin: Some(loopback),
+            cns: Some(loopback),
+            cns_commit_delay: preset.cns_commit_delay(),
+            cmon: Some(loopback),
+            guests: false,
             account: "acme".to_owned(),
             keys: Vec::new(),
             world: world::Settings { timing: preset.timing(), ..world::Settings::default() },
             throttle: preset.throttle(),
             clock_skew: CLOCK_SKEW,
             services: BTreeMap::new(),
+            datacenters: BTreeMap::new(),
             faults: FaultPlan::default(),
         }
     }

@@ -8,18 +8,23 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
-use triton::auth::Fingerprint;
+use triton::auth::{Fingerprint, PublicKey};
+use triton::id::{AccountId, InstanceId, NetworkId};
 
 use crate::admin::{self, Control, NoComputeNode};
 use crate::cloudapi::changefeed::Hub;
 use crate::cloudapi::server::serve;
-use crate::cloudapi::{ApiSettings, CloudApi, Tls, TlsError, tls};
+use crate::cloudapi::{ApiSettings, CloudApi, Names, Tls, TlsError, tls};
+use crate::cmon::{Cmon, CmonError, CmonSettings};
+use crate::cns::{Cns, CnsError, CnsSettings, InvalidZones, ZoneConfig};
 use crate::engine::Engine;
-use crate::faults::{Counters, Faults};
+use crate::faults::{Counters, FaultPlan, Faults};
 use crate::fixtures::{self, Ids};
+use crate::guests::{GuestSettings, Guests, namespace};
 use crate::keys::{KeyPair, KeyPairError};
 use crate::settings::Settings;
-use crate::world::{Change, WorldError};
+use crate::view::DataCenter;
+use crate::world::{self, Change, World, WorldError};
 
 /// A running simulated data centre. It stops when it is dropped.
 #[derive(Debug)]
@@ -32,6 +37,9 @@ pub struct Simulator {
     insecure: bool,
     ids: Ids,
     control: Control,
+    cns: Option<Arc<Cns>>,
+    cmon: Option<Arc<Cmon>>,
+    _guests: Option<Guests>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -61,6 +69,20 @@ pub enum StartError {
     /// The data centre could not be built.
     #[error("cannot build the data centre")]
     World(#[source] WorldError),
+    /// The name of the data centre cannot be part of a DNS name.
+    #[error("CNS cannot use the name of the data centre; choose another one with --datacenter")]
+    Zones(#[source] InvalidZones),
+    /// CNS cannot start.
+    #[error("cannot start CNS, which --cns gives another address")]
+    Cns(#[source] CnsError),
+    /// CMON cannot start.
+    #[error("cannot start CMON, which --cmon gives another address")]
+    Cmon(#[source] CmonError),
+    /// Guests have no addresses to answer on.
+    #[error(
+        "guests cannot answer on {0}, which is no address here; run clients with triton-sim exec -- COMMAND"
+    )]
+    Guests(Ipv4Addr),
     /// The faults name a compute node that there is not.
     #[error("the faults take down a compute node that there is not")]
     Faults(#[from] NoComputeNode),
@@ -98,6 +120,76 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+impl Names for Cns {
+    fn dns_names(&self, instance: InstanceId) -> Vec<String> {
+        Cns::dns_names(self, instance)
+    }
+
+    fn suffixes(&self, network: NetworkId, owner: AccountId, login: &str) -> Vec<String> {
+        Cns::suffixes(self, network, owner, login)
+    }
+}
+
+/// A data centre with its fixtures, in which the account has these keys.
+fn build(
+    settings: world::Settings,
+    login: &str,
+    ids: &Ids,
+    keys: &[&PublicKey],
+) -> Result<World, StartError> {
+    let lines: Vec<String> = keys.iter().map(|key| key.to_openssh()).collect();
+    let mut world =
+        fixtures::data_center(settings, jiff::Timestamp::now(), &lines).map_err(StartError::World)?;
+    if let Some(account) = world.account_mut(ids.acme) {
+        login.clone_into(&mut account.login);
+    }
+    Ok(world)
+}
+
+/// Starts what is around CloudAPI: CMON, CNS and the guests.
+async fn surroundings(settings: &Settings, engine: &Engine, ids: &Ids) -> Result<Surroundings, StartError> {
+    let data_center: Arc<dyn DataCenter> = Arc::new(engine.clone());
+    let name = &settings.world.datacenter;
+    let public = std::iter::once(ids.external).chain(ids.pool_members);
+    let zones = ZoneConfig::of_data_center(name, public).map_err(StartError::Zones)?;
+    let mut cmon = None;
+    if let Some(listen) = settings.cmon {
+        let mut cmon_settings = CmonSettings::new(listen, format!("{name}.triton.zone"));
+        cmon_settings.throttle = cmon_settings.throttle.filter(|_| settings.throttle.is_some());
+        let started = Cmon::start(Arc::clone(&data_center), cmon_settings);
+        cmon = Some(Arc::new(started.map_err(StartError::Cmon)?));
+    }
+    let mut cns = None;
+    if let Some(address) = settings.cns {
+        let cmon = cmon.as_ref().and_then(|cmon| match reachable(cmon.address()).ip() {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        });
+        let commit_delay = settings.cns_commit_delay;
+        let cns_settings = CnsSettings { address, zones, commit_delay, cmon };
+        let started = Cns::start(Arc::clone(&data_center), cns_settings).await;
+        cns = Some(Arc::new(started.map_err(StartError::Cns)?));
+    }
+    let mut guests = None;
+    if settings.guests {
+        let network = engine.read(|world| world.network_by_id(ids.fabric).map(|it| it.provision_start));
+        if let Some(ip) = network.filter(|ip| !namespace::can_bind(*ip)) {
+            return Err(StartError::Guests(ip));
+        }
+        let host_key_seed = settings.world.seed;
+        guests =
+            Some(Guests::start(data_center, GuestSettings { host_key_seed, ..GuestSettings::default() }));
+    }
+    Ok(Surroundings { cns, cmon, guests })
+}
+
+/// What is around CloudAPI.
+struct Surroundings {
+    cns: Option<Arc<Cns>>,
+    cmon: Option<Arc<Cmon>>,
+    guests: Option<Guests>,
+}
+
 impl Simulator {
     /// Starts a data centre with its fixtures. Must be called inside a tokio runtime.
     ///
@@ -114,18 +206,14 @@ impl Simulator {
         let keys: Vec<_> = settings.keys.iter().chain(made.iter().map(|made| &made.public)).collect();
         let fingerprint = keys.first().map_or(Fingerprint::Md5([0; 16]), |key| key.fingerprint());
 
-        let lines: Vec<String> = keys.iter().map(|key| key.to_openssh()).collect();
-        let (seed, sound) = (settings.world.seed, settings.world.clone());
+        let seed = settings.world.seed;
         let ids = Ids::new(seed);
-        let mut world = fixtures::data_center(settings.world, jiff::Timestamp::now(), &lines)
-            .map_err(StartError::World)?;
-        if let Some(account) = world.account_mut(ids.acme) {
-            account.login.clone_from(&settings.account);
-        }
+        let world = build(settings.world.clone(), &settings.account, &ids, &keys)?;
         let nodes = world.compute_nodes().map(|node| (node.id, node.memory_mib, node.disk_mib)).collect();
         let engine = Engine::start(world);
+        let Surroundings { cns, cmon, guests } = surroundings(&settings, &engine, &ids).await?;
 
-        let faults = Arc::new(Faults::new(seed, crate::faults::FaultPlan::default()));
+        let faults = Arc::new(Faults::new(seed, FaultPlan::default()));
         let feed = Arc::new(Hub::new(Arc::clone(&faults)));
         let counters = Arc::new(Counters::default());
         let control = Control {
@@ -133,7 +221,8 @@ impl Simulator {
             faults: Arc::clone(&faults),
             counters: Arc::clone(&counters),
             feed: Arc::clone(&feed),
-            sound: Arc::new(sound),
+            cmon: cmon.clone(),
+            sound: Arc::new(settings.world),
             nodes: Arc::new(nodes),
         };
         control.set_faults(settings.faults)?;
@@ -141,16 +230,19 @@ impl Simulator {
         let (stop, stopped) = watch::channel(false);
         let mut services = settings.services;
         services.insert("cloudapi".to_owned(), url.clone());
+        services.extend(cmon.as_ref().map(|cmon| ("cmon".to_owned(), cmon.url())));
         let api_settings = ApiSettings {
             url: url.clone(),
             services,
+            datacenters: settings.datacenters,
             throttle: settings.throttle,
             clock_skew: settings.clock_skew,
         };
         let changes = engine.feed();
-        let api = CloudApi::new(engine, api_settings, faults, counters, Arc::clone(&feed), None);
+        let names = cns.clone().map(|cns| cns as Arc<dyn Names>);
+        let api = CloudApi::new(engine, api_settings, faults, counters, Arc::clone(&feed), names);
         let mut tasks = vec![
-            tokio::spawn(serve(listener, acceptor, Arc::new(api), stopped.clone())),
+            tokio::spawn(serve(listener, acceptor, Arc::new(api), stopped)),
             tokio::spawn(follow(changes, feed)),
         ];
         let mut admin_url = None;
@@ -173,6 +265,9 @@ impl Simulator {
             insecure: settings.tls == Some(Tls::SelfSigned),
             ids,
             control,
+            cns,
+            cmon,
+            _guests: guests,
             stop,
             tasks,
         })
@@ -190,6 +285,18 @@ impl Simulator {
         self.admin_url.as_deref()
     }
 
+    /// Where CNS answers, if it is on.
+    #[must_use]
+    pub fn cns_address(&self) -> Option<SocketAddr> {
+        self.cns.as_ref().map(|cns| cns.address())
+    }
+
+    /// CMON, if it is on.
+    #[must_use]
+    pub fn cmon(&self) -> Option<&Cmon> {
+        self.cmon.as_deref()
+    }
+
     /// The ids of the objects that are there at the start.
     #[must_use]
     pub fn ids(&self) -> &Ids {
@@ -203,7 +310,7 @@ impl Simulator {
     }
 
     /// The environment variables with which clients find it (reference 1.9). When the key was made here, it is among
-    /// them.
+    /// them. `TRITON_SIM_ADMIN_URL`, `TRITON_SIM_CNS_ADDRESS` and `TRITON_SIM_CMON_ADDRESS` say where the rest is.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let mut variables = vec![
@@ -214,6 +321,11 @@ impl Simulator {
         if let Some(key) = &self.private_key {
             variables.push(("TRITON_KEY_MATERIAL", key.expose_secret().to_owned()));
         }
+        variables.extend(self.admin_url.clone().map(|url| ("TRITON_SIM_ADMIN_URL", url)));
+        let cns = self.cns_address().map(|address| reachable(address).to_string());
+        variables.extend(cns.map(|address| ("TRITON_SIM_CNS_ADDRESS", address)));
+        let cmon = self.cmon().map(|cmon| reachable(cmon.address()).to_string());
+        variables.extend(cmon.map(|address| ("TRITON_SIM_CMON_ADDRESS", address)));
         if self.insecure {
             variables.push(("TRITON_TLS_INSECURE", "1".to_owned()));
         }

@@ -138,7 +138,7 @@ async fn until_cns_status(stage: &Stage, id: InstanceId, status: &str) {
     stage
         .until(&format!("triton.cns.status is {status}"), async || {
             let found = stage.account.get_instance(id).await.unwrap();
-            found.instance().metadata.get("triton.cns.status") == Some(status)
+            found.into_instance().metadata.get("triton.cns.status") == Some(status)
         })
         .await;
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
-use triton::id::ComputeNodeId;
+use triton::id::{ComputeNodeId, InstanceId};
 
 use crate::cloudapi::Operation;
 use crate::cloudapi::changefeed::Hub;
+use crate::cmon::{Cmon, Load};
 use crate::engine::Engine;
 use crate::faults::{Counters, FaultPlan, Faults};
 use crate::world;
@@ -24,6 +25,7 @@ pub struct Control {
     pub(crate) faults: Arc<Faults>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) feed: Arc<Hub>,
+    pub(crate) cmon: Option<Arc<Cmon>>,
     /// How the data centre behaves when nothing goes wrong.
     pub(crate) sound: Arc<world::Settings>,
     /// How much memory and disk each compute node has when nothing goes wrong, in MiB.
@@ -111,6 +113,11 @@ impl Control {
     #[must_use]
     pub fn feed_clients(&self) -> usize {
         self.feed.clients()
+    }
+
+    /// Sets how busy an instance is, as CMON reports it; `false` when there is no such instance or no CMON.
+    pub fn set_load(&self, id: InstanceId, load: Load) -> bool {
+        self.cmon.as_ref().is_some_and(|cmon| cmon.set_load(id, load))
     }
 
     /// Reads the truth.

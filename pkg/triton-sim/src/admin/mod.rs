@@ -12,7 +12,7 @@
 //! | `DELETE /requests` | counts anew; answers with what was counted |
 //! | `GET /instances` | every instance with its truth: account, VMAPI state, node, unfinished jobs |
 //! | `GET /instances/{id}` | one of them, with its audit |
-//! | `PUT /instances/{id}/load` | what CMON reports of it: `{"cpu": 0.5}` of a core, from 0 |
+//! | `PUT /instances/{id}/load` | how busy CMON reports it ([`Load`](crate::cmon::Load)); 204 |
 //! | `GET /compute-nodes` | every compute node |
 //! | `POST /compute-nodes/{id}/down`, `…/up` | loses or brings back a compute node; 204 |
 //! | `GET /changefeed` | how many clients there are |

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use triton::id::{ComputeNodeId, InstanceId};
 
 use super::{Control, NoComputeNode};
+use crate::cmon::Load;
 use crate::faults::{Counted, FaultPlan};
 use crate::world::World;
 use crate::world::machine::Machine;
@@ -67,6 +68,7 @@ pub(crate) fn router(control: Control) -> Router {
         .route("/requests", get(requests).delete(reset_requests))
         .route("/instances", get(instances))
         .route("/instances/{id}", get(instance))
+        .route("/instances/{id}/load", put(set_load))
         .route("/compute-nodes", get(compute_nodes))
         .route("/compute-nodes/{id}/down", post(compute_node_down))
         .route("/compute-nodes/{id}/up", post(compute_node_up))
@@ -186,6 +188,19 @@ async fn instance(State(control): State<Control>, id: Id<InstanceId>) -> Answer<
         });
         rendered(&Truth { audit: Some(jobs.collect()), ..Truth::of(world, machine) })
     })
+}
+
+async fn set_load(
+    State(control): State<Control>,
+    id: Id<InstanceId>,
+    load: Result<Json<Load>, JsonRejection>,
+) -> Answer<StatusCode> {
+    let (Path(id), Json(load)) = (id?, load?);
+    if control.set_load(id, load) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Refused(StatusCode::NOT_FOUND, format!("there is no instance {id}, or no CMON")))
+    }
 }
 
 #[derive(Serialize)]

@@ -188,7 +188,7 @@ mod tests {
         match (found, expected) {
             (Ok(found), Ok(signed)) => assert_eq!(found.is_some(), signed),
             (Err(error), Err((status, code, part))) => {
-                assert_eq!((error.status.as_u16(), error.code.as_str()), (status, code), "{}", error.message);
+                assert_eq!((error.status.as_u16(), &*error.code), (status, code), "{}", error.message);
                 assert!(error.message.contains(part), "{}", error.message);
             }
             (found, expected) => panic!("{list:?}: {found:?}, expected {expected:?}"),

@@ -1,5 +1,7 @@
 //! What CloudAPI answers when it does not do what it was asked (reference 2.4).
 
+use std::borrow::Cow;
+
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -18,13 +20,19 @@ pub(crate) struct FieldError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
-    pub(crate) code: String,
+    pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
-    pub(crate) errors: Vec<FieldError>,
+    /// What few errors have, kept apart so that results stay small.
+    details: Option<Box<Details>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Details {
+    errors: Vec<FieldError>,
     /// Headers that belong to the error, such as `Allow`.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     /// A destroyed instance, which is the body instead of code and message (410).
-    pub(crate) instance: Option<Vec<u8>>,
+    instance: Option<Vec<u8>>,
 }
 
 #[derive(Serialize)]
@@ -45,15 +53,23 @@ macro_rules! constructors {
 }
 
 impl ApiError {
-    pub(crate) fn new(status: StatusCode, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: code.into(),
-            message: message.into(),
-            errors: Vec::new(),
-            headers: Vec::new(),
-            instance: None,
-        }
+    pub(crate) fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { status, code: code.into(), message: message.into(), details: None }
+    }
+
+    /// 410 with a destroyed instance as the body.
+    pub(crate) fn gone(instance: Option<Vec<u8>>) -> Self {
+        let mut error = Self::new(StatusCode::GONE, "ResourceNotFound", "VM not found");
+        error.details_mut().instance = instance;
+        error
+    }
+
+    fn details_mut(&mut self) -> &mut Details {
+        self.details.get_or_insert_default()
     }
 
     constructors! {
@@ -86,27 +102,35 @@ impl ApiError {
         code: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        self.errors.push(FieldError { field: field.into(), code: code.into(), message: message.into() });
+        let error = FieldError { field: field.into(), code: code.into(), message: message.into() };
+        self.details_mut().errors.push(error);
         self
     }
 
     /// With one more header, unless the value cannot be in one.
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.push((name, value));
+            self.details_mut().headers.push((name, value));
         }
         self
     }
 
     /// The body: an object with `code` and `message`, and `errors` when there are wrong fields.
     pub(crate) fn body(&self) -> Vec<u8> {
-        if let Some(instance) = &self.instance {
+        let none = Details::default();
+        let details = self.details.as_deref().unwrap_or(&none);
+        if let Some(instance) = &details.instance {
             return instance.clone();
         }
-        let body = Body { code: &self.code, message: &self.message, errors: &self.errors };
+        let body = Body { code: &self.code, message: &self.message, errors: &details.errors };
         // Strings always serialise; the fallback keeps the promise that every error has an object.
         serde_json::to_vec(&body)
             .unwrap_or_else(|_| b"{\"code\":\"InternalError\",\"message\":\"\"}".to_vec())
+    }
+
+    /// The headers that belong to the error.
+    pub(crate) fn into_headers(self) -> Vec<(HeaderName, HeaderValue)> {
+        self.details.map(|details| details.headers).unwrap_or_default()
     }
 }
 
@@ -129,6 +153,6 @@ mod tests {
     #[test]
     fn a_header_that_cannot_be_sent_is_left_out() {
         let error = ApiError::not_found("x").header(http::header::ALLOW, "a\nb");
-        assert_eq!(error.headers, []);
+        assert_eq!(error.into_headers(), []);
     }
 }

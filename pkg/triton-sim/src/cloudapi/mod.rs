@@ -10,6 +10,8 @@
 //! - Presigned URLs and delegated tokens (reference 1.7, 1.8), DSA keys, and the signature form of old clients in
 //!   which the signature follows the parameters.
 //! - Consoles: the VNC route gives its documented errors, and an upgrade is answered and closed at once.
+//! - A migration that is watched is told of when it no longer runs, not step by step.
+//! - An image that is copied from another data centre has its id; the other data centre is not asked for the rest.
 //! - Image export writes nothing, because there is no object storage.
 //! - `Content-MD5` of answers, which the official client checks wrongly (reference 7.1). That of requests is
 //!   checked.
@@ -68,6 +70,8 @@ pub(crate) struct ApiSettings {
     pub(crate) url: String,
     /// The services of the data centre by name, with their URLs.
     pub(crate) services: BTreeMap<String, String>,
+    /// The other data centres of the cloud by name, with the URLs of their CloudAPIs.
+    pub(crate) datacenters: BTreeMap<String, String>,
     /// The limits on requests, if there are any.
     pub(crate) throttle: Option<ThrottleLimits>,
     /// How far the clocks of clients may be off.

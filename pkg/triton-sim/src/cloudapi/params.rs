@@ -189,7 +189,7 @@ mod tests {
             let read = Params::default().merge_json(body.as_bytes());
             assert_eq!(read.is_ok(), ok, "{body}");
             if let Err(error) = read {
-                assert_eq!((error.status.as_u16(), error.code.as_str()), (400, "InvalidContent"));
+                assert_eq!((error.status.as_u16(), &*error.code), (400, "InvalidContent"));
             }
         }
     }
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(params.text("f").as_deref(), Some("1.5"));
         assert_eq!((params.text("o"), params.text("null")), (None, None));
         assert_eq!(params.filled("e"), None);
-        assert_eq!(params.required("e").map_err(|error| error.code), Err("MissingParameter".to_owned()));
+        assert_eq!(params.required("e").map_err(|error| error.code), Err("MissingParameter".into()));
     }
 
     #[test]

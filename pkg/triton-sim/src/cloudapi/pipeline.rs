@@ -202,6 +202,9 @@ async fn answer(api: &Arc<CloudApi>, exchange: Exchange<'_>) -> Answer {
     if route.operation == Operation::Changefeed {
         return changefeed::upgrade(&call, upgrade);
     }
+    if endpoints::is_watched(&call) {
+        return endpoints::watch(&call).await;
+    }
     endpoints::dispatch(&call)
 }
 

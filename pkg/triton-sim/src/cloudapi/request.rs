@@ -149,7 +149,7 @@ mod tests {
         }
         assert!(check_accept(&HeaderMap::new()).is_ok());
         let error = check_accept(&headers(&[("accept", "text/html")])).unwrap_err();
-        assert_eq!((error.status.as_u16(), error.code.as_str()), (406, "WrongAccept"));
+        assert_eq!((error.status.as_u16(), &*error.code), (406, "WrongAccept"));
     }
 
     #[test]

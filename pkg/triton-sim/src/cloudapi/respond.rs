@@ -119,7 +119,8 @@ impl Reply {
 
 impl From<ApiError> for Reply {
     fn from(error: ApiError) -> Self {
-        Self { status: error.status, body: Some(error.body().into()), headers: error.headers }
+        let body = Some(error.body().into());
+        Self { status: error.status, body, headers: error.into_headers() }
     }
 }
 
@@ -179,7 +180,8 @@ pub(crate) fn finish(
     }
     match reply.body {
         Some(body) => {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let json = HeaderValue::from_static("application/json");
+            headers.entry(header::CONTENT_TYPE).or_insert(json);
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
             if !head_only {
                 *response.body_mut() = if torn { ReplyBody::torn(&body) } else { ReplyBody::whole(body) };
@@ -248,8 +250,7 @@ impl From<WorldError> for ApiError {
         let refusal = match &error {
             WorldError::Refused(refusal) => refusal,
             WorldError::Gone(machine) => {
-                let instance = serde_json::to_vec(&view::Machine::of(machine)).ok();
-                return Self { instance, ..Self::new(StatusCode::GONE, "ResourceNotFound", "VM not found") };
+                return Self::gone(serde_json::to_vec(&view::Machine::of(machine)).ok());
             }
             // The endpoint that adds NICs answers this itself.
             WorldError::NicExists { .. } => return Self::new(StatusCode::FOUND, "ResourceMoved", ""),
@@ -339,7 +340,7 @@ mod tests {
     #[test]
     fn errors_of_the_data_centre_keep_their_words() {
         let error = ApiError::from(WorldError::invalid_argument("x is bad"));
-        assert_eq!((error.status, error.code.as_str()), (StatusCode::CONFLICT, "InvalidArgument"));
+        assert_eq!((error.status, &*error.code), (StatusCode::CONFLICT, "InvalidArgument"));
         assert_eq!(error.message, "x is bad");
     }
 }

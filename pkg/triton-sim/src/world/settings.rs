@@ -5,6 +5,10 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::Deserialize;
 
+mod file;
+
+pub use file::SettingsFileError;
+
 /// Settings of the data centre. They may change while it runs.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -94,6 +94,14 @@ async fn the_truth_can_be_looked_at_and_compute_nodes_can_be_lost() {
     assert_eq!(ask(&stage, "POST", &format!("/compute-nodes/{node}/up"), "").await.status, 204);
     assert_eq!(stage.get(&format!("/my/machines/{id}")).await.json()["state"], "running");
     assert_eq!(ask(&stage, "POST", "/compute-nodes/x/up", "").await.status, 404);
+    let load = r#"{"cpu_percent": 50}"#;
+    assert_eq!(ask(&stage, "PUT", &format!("/instances/{id}/load"), load).await.status, 204);
+    assert_eq!(
+        ask(&stage, "PUT", "/instances/c0de0009-0000-4000-8000-000000000000/load", load).await.status,
+        404
+    );
+    let unknown = ask(&stage, "PUT", &format!("/instances/{id}/load"), r#"{"cpu": 50}"#).await;
+    assert!((400..500).contains(&unknown.status), "{unknown:?}");
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use crate::data_center::{FakeDataCenter, account, instance, running, start};
 const ZONE: &str = "dc1.triton.zone";
 
 /// A key of an account, on P-256.
-fn ecdsa() -> Arc<PrivateKey> {
+pub fn ecdsa() -> Arc<PrivateKey> {
     let pair = rcgen::KeyPair::generate().unwrap();
     Arc::new(PrivateKey::from_pem(&pair.serialize_pem(), None).unwrap())
 }
@@ -50,11 +50,16 @@ fn rsa() -> Option<Arc<PrivateKey>> {
 }
 
 async fn issue(key: &Arc<PrivateKey>, login: &str) -> ClientCertificate {
+    issue_at(key, login, start()).await
+}
+
+/// A client certificate for ten days from a time on.
+pub async fn issue_at(key: &Arc<PrivateKey>, login: &str, now: jiff::Timestamp) -> ClientCertificate {
     let mut random = |bytes: &mut [u8]| {
         bytes.fill_with(|| fastrand::u8(..));
         Ok(())
     };
-    certificate::issue_at(&Signer::Key(Arc::clone(key)), login, 10, start(), &mut random).await.unwrap()
+    certificate::issue_at(&Signer::Key(Arc::clone(key)), login, 10, now, &mut random).await.unwrap()
 }
 
 fn settings() -> CmonSettings {
@@ -125,7 +130,7 @@ impl Connect for Loopback {
     }
 }
 
-fn client(cmon: &Cmon, certificate: &ClientCertificate) -> CmonClient {
+pub fn client(cmon: &Cmon, certificate: &ClientCertificate) -> CmonClient {
     CmonClient::builder(cmon.url().parse().unwrap(), TlsSettings::default())
         .connect(Loopback::new(cmon, Some(certificate)))
         .build()

@@ -1,7 +1,7 @@
 //! CNS as its clients see it: over UDP and TCP, with hickory's client and with `dig`.
 
 mod center;
-mod client;
+pub mod client;
 
 use std::time::Duration;
 

@@ -178,6 +178,30 @@ async fn tag_jobs_can_be_delayed() {
     assert_eq!(simulator.control().read(|world| world.unfinished_jobs(id)), 1);
 }
 
+/// An example of the manual in a file of its own.
+fn example(name: &str) -> tempfile::NamedTempFile {
+    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/simulator.md"));
+    let manual = manual.expect("the manual");
+    let (_, block) = manual.split_once(&format!("```toml {name}\n")).expect("an example");
+    let (text, _) = block.split_once("```").expect("an end");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    file
+}
+
+#[test]
+fn the_examples_in_the_manual_are_read() {
+    let plan = FaultPlan::load(Some(example("faults").path()), &[]).expect("a plan");
+    let create = plan.of(Operation::CreateMachine);
+    assert_eq!(
+        (create.latency_ms, create.retry_after_seconds, create.applied),
+        (Some(20), Some(3), Some(true))
+    );
+    let timing = triton_sim::world::settings::Timing::instant();
+    let world = triton_sim::world::Settings::load(example("world").path(), &timing).expect("settings");
+    assert_eq!((&*world.datacenter, world.timing.metadata), ("dc2", Duration::from_secs(3)));
+}
+
 /// The state of every instance that CloudAPI has, or that a store knows.
 type States = BTreeMap<InstanceId, String>;
 

@@ -368,6 +368,19 @@ async fn a_data_center_is_a_redirect_and_services_are_a_map() {
 }
 
 #[tokio::test]
+async fn other_data_centres_are_named_with_this_one() {
+    let url = "https://dc2.example.com";
+    let mut settings = Settings::preset(Preset::Instant);
+    settings.datacenters.insert("dc2".to_owned(), url.to_owned());
+    let stage = Stage::with(settings).await;
+    let list = stage.get("/my/datacenters").await;
+    assert_eq!(list.json(), json!({"dc1": stage.simulator.url(), "dc2": url}));
+    assert_eq!(list.header("triton-datacenter-name"), Some("dc1"));
+    let moved = stage.get("/my/datacenters/dc2").await;
+    assert_eq!((moved.status, moved.header("location")), (302, Some(url)));
+}
+
+#[tokio::test]
 async fn consoles_are_refused_with_the_documented_errors() {
     let stage = Stage::new().await;
     let zone = stage.instance("zone").await;

@@ -38,10 +38,15 @@ pub(crate) fn open(api: &CloudApi, operation: Operation, path: &str) -> Reply {
     Reply::ok(&Ping { ping: "pong", cloudapi: PingVersions { versions } }).datacenter(&api.datacenter())
 }
 
+/// The data centres of the cloud by name, with the URLs of their CloudAPIs: this one and those it was told of.
+fn known(api: &CloudApi) -> BTreeMap<String, String> {
+    let mut datacenters = api.settings.datacenters.clone();
+    datacenters.insert(api.datacenter(), api.settings.url.clone());
+    datacenters
+}
+
 pub(super) fn list(call: &Call<'_>) -> Answer {
-    let name = call.api.datacenter();
-    let datacenters = BTreeMap::from([(name.as_str(), call.api.settings.url.clone())]);
-    Ok(Reply::ok(&datacenters).datacenter(&name))
+    Ok(Reply::ok(&known(call.api)).datacenter(&call.api.datacenter()))
 }
 
 #[derive(Serialize)]
@@ -52,10 +57,9 @@ struct Moved {
 
 pub(super) fn get(call: &Call<'_>) -> Answer {
     let wanted = call.path_param("datacenter");
-    if wanted != call.api.datacenter() {
+    let Some(url) = known(call.api).remove(&wanted) else {
         return Err(ApiError::not_found(format!("{wanted} is not an available datacenter")));
-    }
-    let url = call.api.settings.url.clone();
+    };
     let moved = Moved { code: "ResourceMoved", message: format!("{wanted} {url}") };
     Ok(Reply::json(StatusCode::FOUND, &moved).location(&url))
 }

@@ -29,6 +29,7 @@ mod vnc;
 mod volumes;
 
 pub(super) use datacenters::open;
+pub(super) use migrations::{is_watched, watch};
 
 /// Answers a request that its sender may make.
 pub(super) fn dispatch(call: &Call<'_>) -> Answer {

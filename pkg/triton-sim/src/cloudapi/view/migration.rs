@@ -74,24 +74,25 @@ impl Migration {
     }
 }
 
-/// What is told of a migration that is watched: an end, or how it goes.
-#[derive(Debug, Serialize)]
-pub(crate) struct MigrationEvent {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    phase: &'static str,
-    state: &'static str,
+/// What is told of a migration that is watched.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Event {
+    /// A phase goes on, or is over.
+    Progress(Entry),
+    /// Nothing more will happen by itself.
+    End { phase: &'static str, state: &'static str },
 }
 
-impl MigrationEvent {
-    pub(crate) fn of(migration: &migrations::Migration) -> Self {
-        let running = migration.state == MigrationState::Running;
-        Self {
-            kind: if running { "progress" } else { "end" },
-            phase: migration.phase.as_str(),
-            state: migration.state.as_str(),
-        }
-    }
+/// What is told of a migration that was watched since its history had a length: its later phases and its end, each
+/// in a line of JSON.
+pub(crate) fn migration_events(
+    migration: &migrations::Migration,
+    before: usize,
+) -> Result<String, serde_json::Error> {
+    let phases = migration.progress.iter().skip(before).map(|it| Event::Progress(Entry::of(it)));
+    let end = Event::End { phase: migration.phase.as_str(), state: migration.state.as_str() };
+    phases.chain([end]).map(|event| serde_json::to_string(&event).map(|line| line + "\n")).collect()
 }
 
 /// How much a migration would copy, in bytes.

@@ -19,7 +19,7 @@ pub(crate) use account::{Account, Key, Limit};
 pub(crate) use firewall::FirewallRule;
 pub(crate) use image::Image;
 pub(crate) use machine::{Audit, Disk, Machine, Nic, Snapshot};
-pub(crate) use migration::{Estimate, Migration, MigrationEvent};
+pub(crate) use migration::{Estimate, Migration, migration_events};
 pub(crate) use network::{Network, NetworkIp, Vlan};
 pub(crate) use package::Package;
 pub(crate) use rbac::{AccessKey, Policy, Role, RoleTags, User};

@@ -1,9 +1,13 @@
+use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use triton_sim::guests::{GuestSettings, Guests, namespace};
 use triton_sim::view::{DataCenter as _, VmState};
+use triton_sim::{Preset, Settings};
 
 use super::{connect, eventually, until_answers, until_refuses};
+use crate::cns::client::until;
 use crate::data_center::{FakeDataCenter, instance, running, start};
+use crate::http::Stage;
 
 #[test]
 #[ignore = "runs in a private network"]
@@ -97,4 +101,35 @@ async fn a_user_script_runs_at_every_boot_and_may_end_the_guest_with_an_exit_cod
     eventually("powered off", async || data_center.state(instance(1)) == VmState::Stopped).await;
     until_refuses("192.168.129.15:80").await;
     assert!(data_center.metadata(instance(1), "k8s:exit-code").is_some());
+}
+
+#[tokio::test]
+#[ignore = "runs in a private network"]
+async fn guests_of_a_simulator_leave_their_services_and_end_with_an_exit_code() {
+    let stage = Stage::with(Settings { guests: true, ..Settings::preset(Preset::Instant) }).await;
+    let ids = stage.simulator.ids();
+    let make = async |name: &str, script: &str| {
+        let body = json!({
+            "name": name, "image": ids.ubuntu_lx, "package": "g1.nano", "networks": [ids.fabric],
+            "tag.triton.cns.services": "web", "metadata.user-script": script,
+        });
+        let made = stage.ask("POST", "/my/machines", &body.to_string()).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        format!("/my/machines/{}", made.json()["id"].as_str().expect("an id"))
+    };
+    let ready = make("ready", "mdata-put triton.cns.status up").await;
+    make("not-ready", "mdata-put triton.cns.status down").await;
+    let ends = make("ends", "mdata-put k8s:exit-code 3\npoweroff").await;
+    stage.settle().await;
+    let ip = stage.get(&ready).await.json()["primaryIp"].as_str().expect("an address").to_owned();
+    until_answers(&format!("{ip}:22")).await;
+    until_answers(&format!("{ip}:80")).await;
+    let name = format!("web.svc.{}.dc1.cns.example.net", ids.acme);
+    let server = stage.simulator.cns_address().expect("on");
+    until(server, &name, hickory_resolver::proto::rr::RecordType::A, &[&ip]).await;
+    eventually("the end", async || stage.get(&ends).await.json()["state"] == json!("stopped")).await;
+    let metadata = stage.get(&format!("{ends}/metadata")).await.json();
+    assert_eq!(metadata["k8s:exit-code"], json!("3"), "{metadata}");
+    assert_eq!(stage.ask("DELETE", &ready, "").await.status, 204);
+    until_refuses(&format!("{ip}:80")).await;
 }
