@@ -9,10 +9,10 @@ use suites::virtual_kubelet::{VirtualKubelet, install};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use triton::Client;
+use triton::budget::{Budget, Limits};
 use triton::config::{Config, Environment};
 use triton::types::{FirewallRule, Instance, ListInstances, TagValue};
-use triton_sim::Simulator;
-use triton_sim::settings::Settings;
+use triton_sim::{Preset, Settings, Simulator};
 
 /// No condition takes longer, on a machine that does other things as well.
 const BOUND: Duration = Duration::from_secs(120);
@@ -34,7 +34,7 @@ pub(super) struct Stage {
 impl Stage {
     /// A cluster with one replica of the virtual kubelet.
     pub(super) async fn set() -> Self {
-        Self::with(Settings::default(), &[]).await
+        Self::with(Settings::preset(Preset::Development), &[]).await
     }
 
     /// The same with settings of the data centre and flags of the kubelet.
@@ -142,7 +142,8 @@ impl Stage {
 
 /// A client of the account with nothing of the kubelet's in between.
 async fn account(simulator: &Simulator) -> Client {
-    let environment = Environment::from_pairs(simulator.environment());
+    let environment: Environment = simulator.environment().into_iter().collect();
     let config = Config::load(&environment, None).unwrap();
-    Client::configured(&config).await.unwrap().build().unwrap()
+    let budget = Budget::new(Limits { rate: 10_000.0, burst: 10_000 });
+    Client::configured(&config).await.unwrap().budget(budget).build().unwrap()
 }
