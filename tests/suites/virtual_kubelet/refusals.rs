@@ -48,9 +48,9 @@ const CASES: [(&str, &str, &str, &str, &str); 9] = [
     (
         "fit",
         "",
-        "containers: [{name: main, image: base-64-lts, resources: {requests: {memory: 900Gi}}}]",
+        "containers: [{name: main, image: base-64-lts, resources: {requests: {memory: 20Gi}}}]",
         "Pending",
-        "900Gi",
+        "20Gi",
     ),
     ("misfit", "package: b1.medium", MAIN, "Pending", "b1.medium"),
     ("affinity", "affinity: 'role=!x'", MAIN, "Pending", "affinity"),
