@@ -50,7 +50,7 @@ const CASES: [(&str, &str, &str, &str, &str); 9] = [
         "",
         "containers: [{name: main, image: base-64-lts, resources: {requests: {memory: 20Gi}}}]",
         "Pending",
-        "20Gi",
+        "no package fits",
     ),
     ("misfit", "package: b1.medium", MAIN, "Pending", "b1.medium"),
     ("affinity", "affinity: 'role=!x'", MAIN, "Pending", "affinity"),
