@@ -125,8 +125,10 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
             instances,
             catalog,
             claim: claim.clone(),
+            metrics: &metrics,
         },
-    );
+    )
+    .map_err(Fatal::failure)?;
     shutdown.spawn(|shutdown| async move {
         tokio::select! {
             () = shutdown.begun() => {}

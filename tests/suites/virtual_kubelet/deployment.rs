@@ -94,8 +94,9 @@ async fn applied_scaled_healed_and_deleted() {
     // One stops behind Kubernetes' back, and starts again.
     let id = stage.instances().await[0].id;
     stage.account.stop_instance(id).await.unwrap();
-    let stopped =
-        async || stage.account.get_instance(id).await.unwrap().into_instance().state == InstanceState::Stopped;
+    let stopped = async || {
+        stage.account.get_instance(id).await.unwrap().into_instance().state == InstanceState::Stopped
+    };
     stage.until("it has stopped", stopped).await;
     stage.until_field("deployment/ubuntu", "{.status.readyReplicas}", "2").await;
     stage.until_field("deployment/ubuntu", "{.status.readyReplicas}", "3").await;

@@ -67,6 +67,7 @@ impl Controller {
             }
             let outcome = self.perform(key, step, record).await;
             record.memory.record(step, &outcome, now());
+            self.meters.took(step, &outcome);
             // What follows from how it ended is for the next plan to say.
             self.queue.ask(key);
             if matches!(outcome, Outcome::Failed { .. }) {

@@ -11,6 +11,7 @@ mod act;
 mod departed;
 mod hooks;
 mod look;
+mod meters;
 mod orphans;
 mod pods;
 mod probing;
@@ -34,6 +35,7 @@ use kube::runtime::watcher::{self, Event};
 use provider::owner::Owner;
 use runtime::events::EventRecorder;
 use runtime::leader::Claim;
+use runtime::metrics::{Metrics, MetricsError};
 use runtime::watching::Caches;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
@@ -43,6 +45,7 @@ use triton::reflector::{Lookup, Store};
 use self::act::Actor;
 use self::departed::Departed;
 use self::hooks::Hooks;
+use self::meters::Meters;
 use self::pods::PodWriter;
 use self::probing::{ATTEMPTS_AT_ONCE, Ear};
 use self::queue::Queue;
@@ -74,7 +77,7 @@ pub struct Settings {
 }
 
 /// What a controller works with.
-pub struct Parts {
+pub struct Parts<'a> {
     /// A Kubernetes client that writes only while leading.
     pub kube: kube::Client,
     /// Where events go.
@@ -89,6 +92,8 @@ pub struct Parts {
     pub catalog: CatalogKeeper,
     /// Leadership.
     pub claim: Claim,
+    /// The metrics of the process.
+    pub metrics: &'a Metrics,
 }
 
 /// Runs the pods of one node.
@@ -110,12 +115,18 @@ pub struct Controller {
     events: EventRecorder,
     caches: Caches,
     claim: Claim,
+    meters: Meters,
 }
 
 impl Controller {
     /// A controller that keeps its caches from now on, and acts while it [runs](Controller::run). Needs a tokio
     /// runtime.
-    pub fn start(settings: Settings, parts: Parts) -> Arc<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError`] when its metrics are registered already.
+    pub fn start(settings: Settings, parts: Parts<'_>) -> Result<Arc<Self>, MetricsError> {
+        let meters = Meters::new(parts.metrics)?;
         let queue = Queue::default();
         let departed = Arc::new(Departed::default());
         let config = watcher::Config::default().fields(&format!("spec.nodeName={}", settings.node));
@@ -134,7 +145,7 @@ impl Controller {
         let rules =
             firewall::Keeper::new(parts.triton.clone(), parts.claim.clone(), firewall::Settings::default());
         let ear = Ear { queue: queue.clone(), events: parts.events.clone() };
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             settings,
             pods,
             services: Services::new(services, stale),
@@ -152,7 +163,8 @@ impl Controller {
             events: parts.events,
             caches: parts.caches,
             claim: parts.claim,
-        })
+            meters,
+        }))
     }
 
     /// Looks after the pods while this process leads: begins when it does and the caches are complete, and returns
@@ -178,6 +190,7 @@ impl Controller {
         let mut looks = JoinSet::new();
         let mut keys: HashMap<Id, PodKey> = HashMap::new();
         loop {
+            self.meters.waiting.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
             tokio::select! {
                 key = self.queue.next(), if looks.len() < LOOKS_AT_ONCE => {
                     let (this, pod) = (Arc::clone(self), key.clone());
