@@ -1,6 +1,6 @@
 //! Observes both sides, plans, acts.
 //!
-//! Everybody who learns something about a pod asks the [queue](queue) for a look at it: the watch of pods, the
+//! Everybody who learns something about a pod asks the [queue] for a look at it: the watch of pods, the
 //! reflector of instances, the probes, the ConfigMaps and Secrets. A look takes all that is known from memory, makes
 //! the [plan](crate::lifecycle), writes the status, and takes the steps. No look waits for an instance to come to life, so
 //! a thousand can be on their way at once; a look that fails concerns its own pod only.
