@@ -11,6 +11,7 @@
 //! - [`catalog`]: the packages, images and networks that pods name.
 //! - [`pod`]: what a pod asks of Triton, and the instance that it should be. Pure.
 //! - [`settings`]: flags, environment, and the provider's file.
+//! - [`quantity`]: amounts of resources, as Kubernetes writes them.
 
 pub mod catalog;
 pub mod controller;
@@ -19,4 +20,5 @@ pub mod lifecycle;
 pub mod node;
 pub mod pod;
 pub mod probes;
+pub mod quantity;
 pub mod settings;

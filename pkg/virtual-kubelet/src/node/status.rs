@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::capacity::Amounts;
 use super::desired::{Desired, Readiness};
 use super::plan::STATUS_EVERY;
-use crate::settings::quantity::millis;
+use crate::quantity;
 
 /// The condition that everybody looks at.
 const READY: &str = "Ready";
@@ -181,10 +181,15 @@ fn bytes(bytes: u64) -> String {
     if bytes > 0 && bytes.is_multiple_of(KIB) { format!("{}Ki", bytes / KIB) } else { bytes.to_string() }
 }
 
+/// The amount, if it is one.
+fn amount(text: &Quantity) -> Option<quantity::Quantity> {
+    quantity::Quantity::try_from(text).ok()
+}
+
 /// Whether the quantities are these, however they are written: the API server writes them its own way.
 fn holds(observed: Option<&BTreeMap<String, Quantity>>, amounts: &Amounts) -> bool {
     let Some(observed) = observed else { return false };
     quantities(amounts).iter().all(|(name, wanted)| {
-        observed.get(name).is_some_and(|seen| seen == wanted || millis(&seen.0) == millis(&wanted.0))
+        observed.get(name).is_some_and(|seen| seen == wanted || amount(seen) == amount(wanted))
     })
 }

@@ -10,7 +10,6 @@ mod desired;
 pub mod drift;
 pub mod env;
 mod key;
-pub mod quantity;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod testing;

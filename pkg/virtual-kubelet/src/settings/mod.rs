@@ -8,7 +8,6 @@
 mod environment;
 mod flags;
 mod provider_file;
-pub mod quantity;
 
 use std::ffi::OsString;
 

@@ -8,7 +8,7 @@ use runtime::config::Place;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::quantity::{Millis, millis};
+use crate::quantity::Quantity;
 
 /// What the file says. All is optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -131,10 +131,10 @@ impl ProviderFile {
             None => None,
         };
         Ok(Self {
-            cpu_millis: lines.amount("CPU", raw.cpu.as_ref(), "250m", 1)?,
-            memory_bytes: lines.amount("Memory", raw.memory.as_ref(), "512Mi", 1000)?,
-            storage_bytes: lines.amount("Storage", raw.storage.as_ref(), "0", 1000)?,
-            pods: lines.amount("Pods", raw.pods.as_ref(), "1", 1000)?,
+            cpu_millis: lines.amount("CPU", raw.cpu.as_ref(), "250m", Quantity::millis)?,
+            memory_bytes: lines.amount("Memory", raw.memory.as_ref(), "512Mi", Quantity::units)?,
+            storage_bytes: lines.amount("Storage", raw.storage.as_ref(), "0", Quantity::units)?,
+            pods: lines.amount("Pods", raw.pods.as_ref(), "1", Quantity::units)?,
             region,
         })
     }
@@ -155,28 +155,26 @@ impl Lines<'_> {
         FileError::Value { place: self.place(value.span().start), key, message }
     }
 
-    /// A quantity that is not below `least`, as a multiple of `unit` thousandths, rounded up. The least values are
-    /// the original's (reference, Kubernetes D 1.1).
+    /// A quantity that is not below `least`, in the unit of `count`. The least values are the original's (reference,
+    /// Kubernetes D 1.1).
     fn amount(
         &self,
         key: &'static str,
         value: Option<&Spanned<Amount>>,
         least: &str,
-        unit: Millis,
+        count: fn(Quantity) -> u64,
     ) -> Result<Option<u64>, FileError> {
         let Some(value) = value else { return Ok(None) };
         let text = value.get_ref().text();
-        let Some(amount) = millis(&text) else {
+        let Ok(amount) = text.parse::<Quantity>() else {
             return Err(self.wrong(key, value, format!("is not a quantity such as 20 or 40Gi: \"{text}\"")));
         };
-        if millis(least).is_some_and(|least| amount < least) {
+        if least.parse().is_ok_and(|least| amount < least) {
             return Err(self.wrong(key, value, format!("is \"{text}\", and must be at least {least}")));
         }
-        let units = amount.div_euclid(unit) + i128::from(amount.rem_euclid(unit) > 0);
-        // Kubernetes has no larger quantity.
-        match i64::try_from(units).ok().and_then(|units| u64::try_from(units).ok()) {
-            Some(units) => Ok(Some(units)),
-            None => Err(self.wrong(key, value, format!("is \"{text}\", which is too large"))),
+        if amount >= Quantity::MAX {
+            return Err(self.wrong(key, value, format!("is \"{text}\", which is too large")));
         }
+        Ok(Some(count(amount)))
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 
 use super::{Resources, invalid, unsupported};
 use crate::pod::Refusal;
-use crate::pod::quantity::Quantity;
+use crate::quantity::Quantity;
 
 /// The resources that a package has.
 const KNOWN: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];

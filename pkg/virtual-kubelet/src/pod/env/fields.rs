@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 
 use super::Known;
 use crate::pod::Resources;
-use crate::pod::quantity::Quantity;
+use crate::quantity::Quantity;
 
 /// The value of a field.
 pub(super) enum Field {

@@ -37,6 +37,10 @@ pub struct InvalidQuantity {
 }
 
 impl Quantity {
+    /// The largest, which stands for all that is more.
+    #[expect(clippy::cast_possible_wrap, reason = "it is less than 2⁹⁴")]
+    pub const MAX: Self = Self { nanos: (MAX_UNITS * NANOS) as i128 };
+
     /// So many units.
     pub fn from_units(units: u64) -> Self {
         Self { nanos: i128::from(units) * 1_000_000_000 }
