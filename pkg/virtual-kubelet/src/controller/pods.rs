@@ -26,7 +26,12 @@ impl PodWriter {
 
     /// Writes the status of a pod. A pod that is gone, or has been replaced by another of its name, has none to
     /// write; that is no error.
-    pub(super) async fn write_status(&self, pod: &Pod, key: &PodKey, status: &PodStatus) -> Result<(), ApiError> {
+    pub(super) async fn write_status(
+        &self,
+        pod: &Pod,
+        key: &PodKey,
+        status: &PodStatus,
+    ) -> Result<(), ApiError> {
         let patch = status_patch(pod, &key.uid, status);
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         // Only the success counts; the object comes by the watch.
@@ -90,8 +95,10 @@ mod tests {
     use super::*;
 
     fn pod(status: Value) -> Pod {
-        serde_json::from_value(json!({"metadata": {"name": "a", "namespace": "b", "uid": "u"}, "status": status}))
-            .unwrap()
+        serde_json::from_value(
+            json!({"metadata": {"name": "a", "namespace": "b", "uid": "u"}, "status": status}),
+        )
+        .unwrap()
     }
 
     #[test]
