@@ -1,0 +1,2 @@
+//! The cloud controller manager.
+fn main() {}
