@@ -12,6 +12,7 @@
 //! Their observable behaviour is that of the Kubernetes cloud-provider framework, part A of the Kubernetes reference,
 //! without its known defects.
 
+pub mod controller;
 pub mod identity;
 pub mod instances;
 pub mod names;
