@@ -7,5 +7,6 @@
     reason = "helpers of tests fail the way tests fail"
 )]
 
+mod cloud_controllers;
 mod control_plane;
 mod runtime;
