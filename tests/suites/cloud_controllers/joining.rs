@@ -122,7 +122,8 @@ fn follow(stage: &Stage) -> Arc<Mutex<Vec<Sight>>> {
     tokio::spawn(async move {
         while let Some(event) = events.next().await {
             let (Ok(Event::Apply(node)) | Ok(Event::InitApply(node))) = event else { continue };
-            let tainted = node.spec.and_then(|spec| spec.taints).is_some_and(|taints| !taints.is_empty());
+            let taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
+            let tainted = taints.iter().any(|taint| taint.key.ends_with("/uninitialized"));
             let addresses = node.status.and_then(|status| status.addresses).map_or(0, |all| all.len());
             sights.lock().unwrap().push(Sight { tainted, addresses });
         }

@@ -184,10 +184,11 @@ impl Stage {
         self.until(&what, async || self.value(name, pointer).await == value).await;
     }
 
-    /// The keys of a Node's taints.
+    /// The keys of a Node's taints that are about its cloud. The API server taints what registers as not ready.
     pub(super) async fn taints(&self, name: &str) -> Vec<String> {
         let taints = self.node(name).await.and_then(|node| node.spec?.taints).unwrap_or_default();
-        taints.into_iter().map(|taint| taint.key).collect()
+        let keys = taints.into_iter().map(|taint| taint.key);
+        keys.filter(|key| key.starts_with("node.cloudprovider.kubernetes.io/")).collect()
     }
 
     /// Waits until a Node has been initialised.
