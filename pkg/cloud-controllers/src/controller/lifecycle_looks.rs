@@ -117,14 +117,15 @@ impl LifecycleController {
         census: Census,
         record: &mut Record<Absence>,
     ) {
+        let begun = Instant::now();
         {
             // Others may have been deleted since the plan was made.
-            let (mut pace, now) = (self.pace(), Instant::now());
-            let opens = pace.opens(&self.limits, census.machines, now);
-            if opens > now {
+            let mut pace = self.pace();
+            let opens = pace.opens(&self.limits, census.machines, begun);
+            if opens > begun {
                 return self.queue.ask_at(name, opens);
             }
-            pace.note(now);
+            pace.note(begun);
         }
         say(&self.events, node, "Delete", &deleting(name));
         match self.writer.delete(node).await {
@@ -138,6 +139,10 @@ impl LifecycleController {
                 record.succeeded();
             }
             Err(error) => {
+                // Without an answer, the Node may be gone.
+                if error.code().is_some_and(|code| (400..500).contains(&code)) {
+                    self.pace().take_back(begun);
+                }
                 if !is_lag(&error) {
                     let text = format!("Failed deleting node {name}: {}", one_line(&error));
                     let note = Note { severity: Severity::Warning, reason: "DeletingNodeFailed", text };

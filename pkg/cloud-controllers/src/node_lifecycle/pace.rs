@@ -80,6 +80,13 @@ impl Pace {
         }
         self.0.push_back(now);
     }
+
+    /// The Node that was being deleted at that time was not: the API server refused.
+    pub fn take_back(&mut self, at: Instant) {
+        if let Some(index) = self.0.iter().rposition(|noted| *noted == at) {
+            self.0.remove(index);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +129,16 @@ mod tests {
         #[case] expected: &[u64],
     ) {
         assert_eq!(seconds(&limits, machines, count), expected);
+    }
+
+    #[tokio::test]
+    async fn a_deletion_that_was_refused_does_not_count() {
+        let (limits, now) = (limits(1, 1.0), Instant::now());
+        let mut pace = Pace::default();
+        pace.note(now);
+        assert_eq!(pace.opens(&limits, 5, now), now + MINUTE);
+        pace.take_back(now);
+        assert_eq!(pace.opens(&limits, 5, now), now);
     }
 
     #[test]

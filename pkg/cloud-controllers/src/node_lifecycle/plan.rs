@@ -107,8 +107,10 @@ pub fn plan(observed: &Observed<'_>) -> Plan {
         Known::Gone { proof: Proof::NotFound, at } => delete_absent(observed, id, *at),
         // Only a provider ID says that there ever was such an instance: firmware has UUIDs of its own.
         Known::Unknown if !matches!(observed.identity, Identity::Named(_)) => Plan::default(),
-        // Before the first list nothing is known of anything.
-        Known::Unknown if observed.clean_list.is_none() => Plan::default(),
+        // Before the first clean list nothing is known of anything.
+        Known::Unknown if observed.clean_list.is_none() => {
+            Plan { again: Some(observed.now + HELD_AGAIN), ..Plan::default() }
+        }
         Known::Unknown => match observed.absence.proved(observed.clean_list) {
             Some(at) => {
                 let mut plan = delete_absent(observed, id, at);

@@ -203,7 +203,7 @@ async fn nothing_is_asked_before_the_first_list() {
     let mut scene = Scene::new(false);
     scene.known = Known::Unknown;
     scene.clean_list = None;
-    assert_eq!(scene.plan(), Plan::default());
+    assert_eq!(scene.plan().step, None);
 }
 
 #[tokio::test]

@@ -313,7 +313,7 @@ impl Model {
                 self.ready[machine] = false;
             }
             Action::Ready(machine, ready) => {
-                self.ready[machine] = ready && self.truth[machine] == Truth::Alive
+                self.ready[machine] = ready && self.truth[machine] == Truth::Alive;
             }
             Action::Mode(mode) => self.mode = mode,
             Action::List => self.list(),
