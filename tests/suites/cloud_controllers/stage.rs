@@ -134,7 +134,7 @@ impl Stage {
     }
 
     /// Registers a Node, as its kubelet does: with the taint, and ready.
-    pub(super) async fn register(&self, name: &str, system_uuid: &str, difference: Value) -> Node {
+    pub(super) async fn register(&self, name: &str, system_uuid: &str, difference: Value) {
         let mut node = json!({
             "apiVersion": "v1", "kind": "Node",
             "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
@@ -145,17 +145,16 @@ impl Stage {
         merge(&mut node, &difference);
         let status = json!({"status": {
             "addresses": [{"type": "Hostname", "address": name}],
+            "conditions": [{"type": "Ready", "status": "True"}],
             "nodeInfo": {
                 "systemUUID": system_uuid, "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "",
                 "kernelVersion": "", "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "",
                 "operatingSystem": "linux", "osImage": "",
             },
         }});
-        // As a kubelet registers: all at once.
+        // All at once: the controllers may delete it before anything else could be written.
         merge(&mut node, &status);
         self.nodes.create(&PostParams::default(), &serde_json::from_value(node).unwrap()).await.unwrap();
-        self.say_ready(name, true).await;
-        self.node(name).await.unwrap()
     }
 
     /// Says whether a Node is ready, as its kubelet or the control plane does.
