@@ -35,6 +35,20 @@ pub mod annotation {
     pub const CNS_SERVICE: &str = "cns-service";
 }
 
+/// Labels that we keep on the Nodes of machines.
+pub mod label {
+    /// The server that the instance is on, by id: the natural failure domain within a data centre.
+    pub const COMPUTE_NODE: &str = "tritondatacenter.com/compute-node";
+    /// How the instance is virtualised.
+    pub const BRAND: &str = "tritondatacenter.com/brand";
+    /// The name of its package.
+    pub const PACKAGE: &str = "tritondatacenter.com/package";
+    /// The image that it was made from, by id.
+    pub const IMAGE: &str = "tritondatacenter.com/image";
+    /// Label and value of nodes whose pods are instances; such a node is no machine.
+    pub const VIRTUAL: (&str, &str) = ("type", "virtual-kubelet");
+}
+
 /// Tags that we own on instances.
 pub mod tag {
     /// The prefix of them all, but for Triton's own.

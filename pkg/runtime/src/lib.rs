@@ -7,6 +7,7 @@
 //! - [`logs`] and traces, [`metrics`], [`health`] checks, and the [`admin`] server that shows them.
 //! - [`clients`] of the Kubernetes API with bounds on every call; [`watching`] keeps objects in memory;
 //!   [`events`] tells users what happens.
+//! - [`queue`]: which objects a controller looks at next.
 //! - [`leader`] election, whose claim is checked where a write happens.
 //! - [`shutdown`] by signals, and [`process`], the order in which all of it ends.
 //!
@@ -77,5 +78,6 @@ pub mod leader;
 pub mod logs;
 pub mod metrics;
 pub mod process;
+pub mod queue;
 pub mod shutdown;
 pub mod watching;

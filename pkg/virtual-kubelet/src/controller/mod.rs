@@ -1,6 +1,6 @@
 //! Observes both sides, plans, acts.
 //!
-//! Everybody who learns something about a pod asks the [queue] for a look at it: the watch of pods, the
+//! Everybody who learns something about a pod asks the [queue](Queue) for a look at it: the watch of pods, the
 //! reflector of instances, the probes, the ConfigMaps and Secrets. A look takes all that is known from memory, makes
 //! the [plan](crate::lifecycle), writes the status, and takes the steps. No look waits for an instance to come to life, so
 //! a thousand can be on their way at once; a look that fails concerns its own pod only.
@@ -15,19 +15,15 @@ mod meters;
 mod orphans;
 mod pods;
 mod probing;
-mod queue;
 mod records;
 pub mod references;
 mod rules;
-mod schedule;
 mod services;
 mod sweep;
 mod wish;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
@@ -36,8 +32,8 @@ use provider::owner::Owner;
 use runtime::events::EventRecorder;
 use runtime::leader::Claim;
 use runtime::metrics::{Metrics, MetricsError};
+use runtime::queue::Queue;
 use runtime::watching::Caches;
-use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use triton::Client;
 use triton::reflector::{Lookup, Store};
@@ -48,7 +44,6 @@ use self::hooks::Hooks;
 use self::meters::Meters;
 use self::pods::PodWriter;
 use self::probing::{ATTEMPTS_AT_ONCE, Ear};
-use self::queue::Queue;
 use self::records::Records;
 use self::references::{MOST_WATCHES, References};
 use self::rules::Rules;
@@ -61,9 +56,6 @@ use crate::probes::Workers;
 /// How many pods are looked at at once. A look that waits for CloudAPI waits in the request budget, whose queue has
 /// priorities; so this is large enough for deletions to get there while a thousand creates wait.
 const LOOKS_AT_ONCE: usize = 4096;
-
-/// The pause after a look that broke off.
-const BROKEN: Duration = Duration::from_secs(30);
 
 /// Which pods a controller runs, and where.
 #[derive(Debug, Clone)]
@@ -107,7 +99,7 @@ pub struct Controller {
     probes: Workers,
     hooks: Hooks,
     instances: Store,
-    queue: Queue,
+    queue: Queue<PodKey>,
     records: Records,
     departed: Arc<Departed>,
     writer: PodWriter,
@@ -187,31 +179,14 @@ impl Controller {
 
     /// Looks at each pod when it is due.
     async fn look_at_pods(self: &Arc<Self>) {
-        let mut looks = JoinSet::new();
-        let mut keys: HashMap<Id, PodKey> = HashMap::new();
-        loop {
-            self.meters.waiting.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
-            tokio::select! {
-                key = self.queue.next(), if looks.len() < LOOKS_AT_ONCE => {
-                    let (this, pod) = (Arc::clone(self), key.clone());
-                    let look = looks.spawn(async move { this.look(&pod).await });
-                    keys.insert(look.id(), key);
-                }
-                Some(ended) = looks.join_next_with_id() => {
-                    let id = match &ended {
-                        Ok((id, ())) => *id,
-                        Err(broken) => broken.id(),
-                    };
-                    let Some(key) = keys.remove(&id) else { continue };
-                    if let Err(broken) = ended {
-                        // A fault of this program, which must not concern other pods.
-                        tracing::error!(pod = %key, error = %broken, "the look at a pod broke off");
-                        self.queue.ask_at(&key, Instant::now() + BROKEN);
-                    }
-                    self.queue.done(&key);
-                }
+        let look = |key| {
+            let this = Arc::clone(self);
+            async move {
+                this.meters.waiting.set(i64::try_from(this.queue.len()).unwrap_or(i64::MAX));
+                this.look(&key).await;
             }
-        }
+        };
+        self.queue.work(LOOKS_AT_ONCE, look).await;
     }
 
     /// Asks for a look at the pod of each instance that changes.
@@ -253,7 +228,7 @@ impl Controller {
 }
 
 /// What to do about each event of the watch of pods.
-fn notice(queue: Queue, departed: Arc<Departed>) -> impl FnMut(&Event<Pod>) + Send + 'static {
+fn notice(queue: Queue<PodKey>, departed: Arc<Departed>) -> impl FnMut(&Event<Pod>) + Send + 'static {
     move |event| match event {
         Event::Apply(pod) | Event::InitApply(pod) => {
             if let Some(key) = PodKey::of(pod) {
@@ -272,7 +247,7 @@ fn notice(queue: Queue, departed: Arc<Departed>) -> impl FnMut(&Event<Pod>) + Se
 
 /// What to do about each event of the watch of Services: the pods of the namespace may be in others now.
 fn notice_services(
-    queue: Queue,
+    queue: Queue<PodKey>,
     stale: Stale,
     pods: kube::runtime::reflector::Store<Pod>,
 ) -> impl FnMut(&Event<Service>) + Send + 'static {

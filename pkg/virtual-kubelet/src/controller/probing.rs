@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, ObjectReference, Pod};
 use runtime::events::{EventRecorder, Happening, Severity};
+use runtime::queue::Queue;
 
 use super::Controller;
-use super::queue::Queue;
 use crate::lifecycle::recorded_instance;
 use crate::pod::PodKey;
 use crate::probes::{Finding, Listener, PodProbes, Role, Run, Target, Verdicts};
@@ -18,7 +18,7 @@ pub(super) const ATTEMPTS_AT_ONCE: usize = 512;
 
 /// Passes on what probes show.
 pub(super) struct Ear {
-    pub(super) queue: Queue,
+    pub(super) queue: Queue<PodKey>,
     pub(super) events: EventRecorder,
 }
 

@@ -1,0 +1,189 @@
+//! The flags: the framework's names, and its defaults but where these are themselves the bottleneck (Kubernetes
+//! reference 2.2).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser, ValueEnum};
+use cloud_controllers::node_lifecycle::{self, DELETION_SHARE, DELETIONS_PER_MINUTE, Share};
+use runtime::clients::Source;
+use runtime::flags::{LeaderFlags, LogFlags, duration};
+
+use crate::controllers::Enabled;
+
+/// Requests per second to the API server. The framework's 20 make a thousand Nodes wait for minutes.
+const QPS: f64 = 100.0;
+
+/// Requests at once to the API server; the framework has 30.
+const BURST: u32 = 200;
+
+/// Nodes that are looked at at once; the framework has 1. A look waits for two writes at most.
+const NODE_SYNCS: &str = "64";
+
+/// Runs the cloud controllers of a Kubernetes cluster on Triton machines
+#[derive(Debug, Parser)]
+#[command(name = crate::PROGRAM, version)]
+pub(super) struct Flags {
+    /// The provider; there is one
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) cloud_provider: Provider,
+    /// A TOML file that says how CloudAPI is reached; left out, the environment does
+    #[arg(long, value_name = "FILE")]
+    pub(super) cloud_config: Option<PathBuf>,
+    /// Which controllers run: * for all, name for one, -name for all but one
+    #[arg(long, default_value = "*", allow_hyphen_values = true, value_name = "LIST")]
+    pub(super) controllers: Enabled,
+    /// The kubeconfig file; left out, the pod's service account
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Requests per second to the API server, in the long run
+    #[arg(long, default_value_t = QPS, value_name = "RATE")]
+    kube_api_qps: f64,
+    /// Requests at once to the API server, after a quiet time
+    #[arg(long, default_value_t = BURST, value_name = "COUNT")]
+    kube_api_burst: u32,
+    /// How often the node lifecycle controller looks at all Nodes though nothing has happened
+    #[arg(long, default_value = "1m", value_parser = duration, value_name = "DURATION")]
+    pub(super) node_monitor_period: Duration,
+    /// How often the node controller looks at all Nodes though nothing has happened
+    #[arg(long, default_value = "5m", value_parser = duration, value_name = "DURATION")]
+    pub(super) node_status_update_frequency: Duration,
+    /// How many Nodes each controller looks at at once
+    #[arg(long, default_value = NODE_SYNCS, value_name = "COUNT")]
+    pub(super) concurrent_node_syncs: NonZeroUsize,
+    /// At most so many Nodes are deleted in a minute
+    #[arg(long, default_value_t = DELETIONS_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..), value_name = "COUNT")]
+    node_deletions_per_minute: u32,
+    /// No larger part than this of the cluster's machines is deleted in a minute, above 0 and up to 1
+    #[arg(long, default_value_t = DELETION_SHARE.get(), value_parser = share, value_name = "PART")]
+    node_deletion_share: f64,
+    /// Where /healthz, /livez, /readyz and /metrics are answered
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED), value_name = "ADDRESS")]
+    bind_address: IpAddr,
+    /// The port for these; plain HTTP in this version, without authentication
+    #[arg(long, default_value_t = 10258, value_name = "PORT")]
+    secure_port: u16,
+    /// One service account for each controller; not done, and not needed: one role has all rights of this program
+    #[arg(long, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    use_service_account_credentials: bool,
+    /// The kind of object that leaders are elected with; there is one
+    #[arg(long, value_enum, default_value_t)]
+    leader_elect_resource_lock: Lock,
+    #[command(flatten)]
+    pub(super) log: LogFlags,
+    #[command(flatten)]
+    pub(super) leader: LeaderFlags,
+}
+
+/// Values of `--cloud-provider`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Provider {
+    /// Triton `DataCenter`
+    #[default]
+    Triton,
+}
+
+/// Values of `--leader-elect-resource-lock`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Lock {
+    /// A lease
+    #[default]
+    Leases,
+}
+
+impl Flags {
+    /// Where the API server is.
+    pub(super) fn source(&self) -> Source {
+        Source::from_flag(self.kubeconfig.clone())
+    }
+
+    /// How many requests it gets.
+    pub(super) fn limits(&self) -> runtime::clients::Limits {
+        runtime::clients::Limits { rate: self.kube_api_qps, burst: self.kube_api_burst }
+    }
+
+    /// Where the admin server listens.
+    pub(super) fn admin_address(&self) -> SocketAddr {
+        SocketAddr::new(self.bind_address, self.secure_port)
+    }
+
+    /// How many Nodes may be deleted.
+    pub(super) fn deletion_limits(&self) -> node_lifecycle::Limits {
+        let share = Share::new(self.node_deletion_share).unwrap_or(DELETION_SHARE);
+        node_lifecycle::Limits { per_minute: self.node_deletions_per_minute, share }
+    }
+
+    /// What a reader of the log should know of flags that ask for what there is not.
+    pub(super) fn notes(&self) -> Vec<&'static str> {
+        let credentials =
+            "--use-service-account-credentials: all controllers use the one service account of this process";
+        self.use_service_account_credentials.then_some(credentials).into_iter().collect()
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let part = text.parse().ok().and_then(Share::new);
+    part.map(Share::get).ok_or_else(|| "not a number above 0 and up to 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use runtime::config::load_from;
+
+    use super::*;
+
+    fn flags(arguments: &[&str]) -> Result<Flags, String> {
+        let arguments = ["ccm"].iter().chain(arguments);
+        load_from("TRITON_CCM", arguments, |_| None).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_the_frameworks_but_for_the_bottlenecks() {
+        let flags = flags(&[]).unwrap();
+        assert_eq!(flags.admin_address().to_string(), "0.0.0.0:10258");
+        assert_eq!(flags.node_status_update_frequency, Duration::from_secs(300));
+        assert_eq!(flags.controllers.0.len(), 2);
+        assert_eq!(flags.deletion_limits(), node_lifecycle::Limits::default());
+        let params = flags.leader.params(crate::LEASE, "i").unwrap();
+        assert_eq!(
+            (params.namespace.as_str(), params.name.as_str()),
+            ("kube-system", "cloud-controller-manager")
+        );
+        assert!(flags.notes().is_empty());
+    }
+
+    #[test]
+    fn the_frameworks_flags_are_taken() {
+        let flags = flags(&[
+            "--cloud-provider=triton",
+            "--controllers=-cloud-node,*",
+            "--secure-port=0",
+            "--bind-address=127.0.0.1",
+            "--node-monitor-period=5s",
+            "--concurrent-node-syncs=1",
+            "--use-service-account-credentials",
+            "--leader-elect=false",
+            "--leader-elect-resource-lock=leases",
+            "--kube-api-qps=20",
+            "--kube-api-burst=30",
+        ])
+        .unwrap();
+        assert_eq!((flags.controllers.0.len(), flags.notes().len()), (1, 1));
+        assert_eq!(flags.limits(), runtime::clients::Limits::default());
+    }
+
+    #[rstest]
+    #[case("--no-such-flag", "--no-such-flag")]
+    #[case("--cloud-provider=aws", "aws")]
+    #[case("--controllers=nodes", "is no controller")]
+    #[case("--concurrent-node-syncs=0", "concurrent-node-syncs")]
+    #[case("--node-deletion-share=2", "above 0 and up to 1")]
+    #[case("--node-deletions-per-minute=0", "node-deletions-per-minute")]
+    fn what_makes_no_sense_is_refused(#[case] argument: &str, #[case] why: &str) {
+        let error = flags(&[argument]).unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
+}

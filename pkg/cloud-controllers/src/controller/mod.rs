@@ -1,0 +1,261 @@
+//! Observes both sides, plans, acts.
+//!
+//! Both controllers are the same loop: whoever learns something about a Node or its instance asks the
+//! [queue](runtime::queue) for a look at the Node; a look takes what is known from memory, makes the plan, and takes
+//! its steps. The watch of Nodes and the reflector of instances ask; a pass over all Nodes every now and then is there
+//! for safety only. A look that fails concerns its own Node.
+//!
+//! Only the leader looks. A standby keeps the same caches, so it acts as soon as it leads.
+
+mod cluster;
+mod lifecycle_looks;
+mod matches;
+mod node_looks;
+mod records;
+mod writer;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use kube::Resource as _;
+use kube::runtime::watcher::{self, Event};
+use runtime::clients::{Clients, ClientsError, Priority};
+use runtime::events::{EventRecorder, Happening, Reporter};
+use runtime::leader::Claim;
+use runtime::metrics::{Metrics, MetricsError};
+use runtime::queue::Queue;
+use runtime::watching::Caches;
+use triton::Client;
+use triton::reflector::Store;
+
+use self::cluster::Cluster;
+use self::lifecycle_looks::LifecycleController;
+use self::node_looks::NodeController;
+use crate::instances::InstanceCache;
+use crate::names::{NODE_CONTROLLER, NODE_LIFECYCLE_CONTROLLER};
+use crate::networks::Networks;
+use crate::node::Note;
+use crate::node::labels::Place;
+use crate::node_lifecycle::Limits;
+
+/// The name of a Node.
+type Name = Arc<str>;
+
+/// A controller of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Initialises Nodes and keeps them true.
+    Node,
+    /// Deletes Nodes whose machine is gone, and taints those whose machine is shut down.
+    NodeLifecycle,
+}
+
+/// How the controllers work.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which controllers there are.
+    pub controllers: BTreeSet<Kind>,
+    /// Where the machines are.
+    pub place: Place,
+    /// How many Nodes may be deleted.
+    pub limits: Limits,
+    /// How many Nodes are looked at at once, by each controller.
+    pub looks_at_once: usize,
+    /// How often the node controller looks at all Nodes though nothing has happened.
+    pub node_pass: Duration,
+    /// How often the node lifecycle controller does.
+    pub node_lifecycle_pass: Duration,
+}
+
+/// What the controllers work with.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// Makes the Kubernetes clients.
+    pub clients: &'a Clients,
+    /// Leadership.
+    pub claim: Claim,
+    /// The name of this process, for events.
+    pub identity: String,
+    /// The caches of the process.
+    pub caches: Caches,
+    /// The metrics of the process.
+    pub metrics: &'a Metrics,
+    /// The CloudAPI client, whose budget is the process's.
+    pub triton: Client,
+    /// The instances of the account.
+    pub instances: Store,
+}
+
+/// Why the controllers could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A Kubernetes client could not be made.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
+    /// A metric could not be registered.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+}
+
+/// The controllers of a process.
+pub struct Controllers {
+    cluster: Arc<Cluster>,
+    caches: Caches,
+    claim: Claim,
+    settings: Settings,
+    node: Option<Arc<NodeController>>,
+    lifecycle: Option<Arc<LifecycleController>>,
+}
+
+impl Controllers {
+    /// Controllers that keep their caches from now on, and act while they [run](Controllers::run). Needs a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; nothing has been sent then.
+    pub fn start(settings: Settings, parts: Parts<'_>) -> Result<Self, StartError> {
+        let has = |kind| settings.controllers.contains(&kind);
+        let (node_queue, lifecycle_queue) = (Queue::default(), Queue::default());
+        let queues = [(Kind::Node, &node_queue), (Kind::NodeLifecycle, &lifecycle_queue)];
+        let asked: Vec<Queue<Name>> =
+            queues.into_iter().filter(|(kind, _)| has(*kind)).map(|(_, queue)| queue.clone()).collect();
+
+        parts.caches.add(Arc::new(InstanceCache(parts.instances.clone())));
+        let api: Api<Node> = Api::all(parts.clients.client("nodes", Priority::Normal)?);
+        let seen = notice(asked);
+        let nodes =
+            parts.caches.reflect("nodes", api, watcher::Config::default(), fastrand::Rng::new(), seen);
+        let networks = Networks::new(&parts.triton);
+        let cluster =
+            Arc::new(Cluster::new(nodes, parts.instances.clone(), networks, settings.place.clone()));
+
+        let recorder = |name: &str| -> Result<EventRecorder, ClientsError> {
+            let client = parts.clients.client(name, Priority::Background)?;
+            let reporter = Reporter { controller: name.to_owned(), instance: parts.identity.clone() };
+            Ok(EventRecorder::start(client, reporter, Timestamp::now))
+        };
+        let writer = |name: &'static str, priority| -> Result<writer::NodeWriter, ClientsError> {
+            let client = parts.clients.leading(name, priority, &parts.claim)?;
+            Ok(writer::NodeWriter::new(client, name))
+        };
+        let node = match has(Kind::Node) {
+            false => None,
+            true => Some(Arc::new(NodeController::new(
+                Arc::clone(&cluster),
+                node_queue,
+                writer(NODE_CONTROLLER, Priority::Normal)?,
+                recorder(NODE_CONTROLLER)?,
+                parts.metrics,
+            )?)),
+        };
+        let lifecycle = match has(Kind::NodeLifecycle) {
+            false => None,
+            true => Some(Arc::new(LifecycleController::new(
+                Arc::clone(&cluster),
+                lifecycle_queue,
+                writer(NODE_LIFECYCLE_CONTROLLER, Priority::Urgent)?,
+                recorder(NODE_LIFECYCLE_CONTROLLER)?,
+                parts.triton,
+                settings.limits,
+                parts.metrics,
+            )?)),
+        };
+        Ok(Self { cluster, caches: parts.caches, claim: parts.claim, settings, node, lifecycle })
+    }
+
+    /// Works while this process leads: begins when it does and the caches are complete, and returns when leadership
+    /// ends. Dropping it stops what is under way.
+    pub async fn run(self) {
+        if self.claim.held().await.is_err() {
+            return;
+        }
+        self.caches.synced().await;
+        tracing::info!(nodes = self.cluster.names().len(), "looking after nodes");
+        let at_once = self.settings.looks_at_once;
+        tokio::select! {
+            () = self.claim.lapsed() => {}
+            () = work(self.node.as_ref().map(|it| it.work(at_once))) => {}
+            () = work(self.lifecycle.as_ref().map(|it| it.work(at_once))) => {}
+            () = self.follow_instances() => {}
+            () = self.pass(self.node.as_ref().map(|it| it.queue()), self.settings.node_pass) => {}
+            () = self.pass(self.lifecycle.as_ref().map(|it| it.queue()), self.settings.node_lifecycle_pass) => {}
+        }
+    }
+
+    /// Asks for a look at the Node of each instance that changes.
+    async fn follow_instances(&self) {
+        let mut changes = self.cluster.instances().subscribe();
+        loop {
+            for id in changes.changed().await {
+                for name in self.cluster.concerned(id) {
+                    for queue in self.queues() {
+                        queue.ask(&name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for a look at every Node, again and again; the first time at once.
+    async fn pass(&self, queue: Option<&Queue<Name>>, every: Duration) {
+        let Some(queue) = queue else { return std::future::pending().await };
+        loop {
+            for name in self.cluster.names() {
+                queue.ask(&name);
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &Queue<Name>> {
+        let node = self.node.as_ref().map(|it| it.queue());
+        node.into_iter().chain(self.lifecycle.as_ref().map(|it| it.queue()))
+    }
+}
+
+impl std::fmt::Debug for Controllers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controllers").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// The work of a controller; for ever without one.
+async fn work(work: Option<impl Future<Output = ()>>) {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What to do about each event of the watch of Nodes.
+fn notice(queues: Vec<Queue<Name>>) -> impl FnMut(&Event<Node>) + Send + 'static {
+    move |event| {
+        let (Event::Apply(node) | Event::InitApply(node) | Event::Delete(node)) = event else { return };
+        let Some(name) = node.metadata.name.as_deref() else { return };
+        for queue in &queues {
+            queue.ask(&Name::from(name));
+        }
+    }
+}
+
+/// Tells users something about a Node.
+fn say(events: &EventRecorder, node: &Node, action: &str, note: &Note) {
+    tracing::info!(
+        node = node.metadata.name.as_deref().unwrap_or_default(),
+        reason = note.reason,
+        "{}",
+        note.text
+    );
+    events.record(Happening {
+        regarding: node.object_ref(&()),
+        severity: note.severity,
+        reason: note.reason.to_owned(),
+        action: action.to_owned(),
+        note: note.text.clone(),
+    });
+}

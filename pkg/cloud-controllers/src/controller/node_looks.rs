@@ -1,0 +1,171 @@
+//! The looks of the cloud-node controller.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use prometheus::Histogram;
+use runtime::clients::ApiError;
+use runtime::events::EventRecorder;
+use runtime::exit::one_line;
+use runtime::metrics::{Metrics, MetricsError};
+use runtime::queue::Queue;
+use tokio::time::Instant;
+
+use super::cluster::Cluster;
+use super::records::Records;
+use super::writer::{Change, NodeWriter};
+use super::{Name, say};
+use crate::node::{Memory, Observed, Step, plan};
+
+/// The framework's: 1, 4, 16, … 1024 s (Kubernetes reference 2.3).
+const BUCKETS: [f64; 6] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0];
+
+/// Initialises Nodes and keeps them true.
+pub(super) struct NodeController {
+    cluster: Arc<Cluster>,
+    queue: Queue<Name>,
+    records: Records<Memory>,
+    writer: NodeWriter,
+    events: EventRecorder,
+    taint_delay: Histogram,
+    sync_delay: Histogram,
+}
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error("cannot write the Node")]
+    Kube(#[from] ApiError),
+    #[error("cannot learn which networks are public")]
+    Networks(#[from] triton::Error),
+    #[error("the Node's taints changed meanwhile")]
+    Changed,
+}
+
+impl StepError {
+    /// Whether the next look will see why, so that nobody need be told.
+    fn is_lag(&self) -> bool {
+        match self {
+            Self::Kube(error) => matches!(error.code(), Some(404 | 409)),
+            Self::Networks(_) => false,
+            Self::Changed => true,
+        }
+    }
+}
+
+impl NodeController {
+    pub(super) fn new(
+        cluster: Arc<Cluster>,
+        queue: Queue<Name>,
+        writer: NodeWriter,
+        events: EventRecorder,
+        metrics: &Metrics,
+    ) -> Result<Self, MetricsError> {
+        let taint_delay = metrics.histogram(
+            "node_controller_cloud_provider_taint_removal_delay_seconds",
+            "Seconds from the creation of a Node until its uninitialized taint was removed.",
+            &BUCKETS,
+        )?;
+        let sync_delay = metrics.histogram(
+            "node_controller_initial_node_sync_delay_seconds",
+            "Seconds from the creation of a Node until it was initialised.",
+            &BUCKETS,
+        )?;
+        Ok(Self { cluster, queue, records: Records::default(), writer, events, taint_delay, sync_delay })
+    }
+
+    pub(super) fn queue(&self) -> &Queue<Name> {
+        &self.queue
+    }
+
+    /// Looks at each Node when it is due, for ever.
+    pub(super) async fn work(self: &Arc<Self>, at_once: usize) {
+        let look = |name: Name| {
+            let this = Arc::clone(self);
+            async move { this.look(&name).await }
+        };
+        self.queue.work(at_once, look).await;
+    }
+
+    async fn look(&self, name: &Name) {
+        let mut record = self.records.take(name);
+        let Some((node, identity, known)) = self.cluster.observe(name) else { return };
+        let networks = self.cluster.networks().known();
+        let plan = plan(&Observed {
+            node: &node,
+            identity: &identity,
+            known: &known,
+            networks: &networks,
+            place: self.cluster.place(),
+            memory: record.memory,
+            now: Instant::now(),
+            wall: Timestamp::now(),
+        });
+        record.memory = plan.memory;
+        for note in record.news(plan.notes) {
+            say(&self.events, &node, "Initialize", &note);
+        }
+        if let Some(again) = plan.again {
+            self.queue.ask_at(name, again);
+        }
+        match self.perform(name, &node, &plan.steps).await {
+            Ok(()) => {
+                record.succeeded();
+                if let Some(note) = &plan.done {
+                    say(&self.events, &node, "Initialize", note);
+                    self.measure(&node);
+                }
+            }
+            Err(error) => {
+                if error.is_lag() {
+                    tracing::debug!(node = %name, error = %one_line(&error), "looking again");
+                } else {
+                    tracing::warn!(node = %name, error = %one_line(&error), "a Node could not be kept true");
+                }
+                self.queue.ask_at(name, record.failed(Instant::now()));
+            }
+        }
+        self.records.put(name, record);
+    }
+
+    async fn perform(&self, name: &Name, node: &Node, steps: &[Step]) -> Result<(), StepError> {
+        let mut written = None;
+        for step in steps {
+            let current = written.as_ref().unwrap_or(node);
+            match step {
+                Step::LearnNetworks(ids) => {
+                    self.cluster.networks().learn(ids).await?;
+                    self.queue.ask(name);
+                }
+                Step::Recheck(id) => self.cluster.instances().recheck(*id),
+                Step::PatchStatus { addresses, condition } => {
+                    let patch = self.writer.patch_status(current, addresses.as_deref(), condition.as_ref());
+                    written = Some(patch.await?);
+                }
+                Step::PatchNode { labels, provider_id, taints } => {
+                    // The write before this one gave the Node another version, which this one is bound to; its taints
+                    // must still be those that the plan saw.
+                    let seen = |node: &Node| node.spec.as_ref().and_then(|spec| spec.taints.clone());
+                    if taints.is_some() && seen(current) != seen(node) {
+                        return Err(StepError::Changed);
+                    }
+                    let change = Change {
+                        labels: Some(labels),
+                        provider_id: provider_id.as_deref(),
+                        taints: taints.as_deref(),
+                    };
+                    written = Some(self.writer.patch(current, &change).await?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn measure(&self, node: &Node) {
+        let Some(created) = &node.metadata.creation_timestamp else { return };
+        let seconds = Timestamp::now().duration_since(created.0).as_secs_f64().max(0.0);
+        self.taint_delay.observe(seconds);
+        self.sync_delay.observe(seconds);
+    }
+}

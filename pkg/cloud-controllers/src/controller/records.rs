@@ -1,0 +1,99 @@
+//! What this process remembers of each Node between looks. Losing it is safe.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Name;
+use crate::node::Note;
+
+/// The first and the longest pause after something failed.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// What is remembered of one Node.
+#[derive(Debug, Default)]
+pub(super) struct Record<M> {
+    /// What the plan remembers.
+    pub(super) memory: M,
+    /// What was said after the last look: it is not said again while it is so.
+    said: Vec<Note>,
+    /// Failures in a row.
+    failures: u32,
+}
+
+impl<M> Record<M> {
+    /// Something failed. When to try again.
+    pub(super) fn failed(&mut self, now: Instant) -> Instant {
+        let pause = PAUSE.0 * 2_u32.saturating_pow(self.failures.min(10));
+        self.failures = self.failures.saturating_add(1);
+        now + pause.min(PAUSE.1)
+    }
+
+    /// Nothing failed.
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// What of this is news.
+    pub(super) fn news(&mut self, notes: Vec<Note>) -> Vec<Note> {
+        let news = notes.iter().filter(|note| !self.said.contains(note)).cloned().collect();
+        self.said = notes;
+        news
+    }
+}
+
+/// The records of all Nodes. A look takes a Node's record and puts it back, so that no lock is held during it.
+#[derive(Debug)]
+pub(super) struct Records<M>(Mutex<HashMap<Name, Record<M>>>);
+
+impl<M> Default for Records<M> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<M: Default> Records<M> {
+    /// Takes the record of a Node, a new one when there is none.
+    pub(super) fn take(&self, name: &Name) -> Record<M> {
+        self.lock().remove(name).unwrap_or_default()
+    }
+
+    /// Puts a record back.
+    pub(super) fn put(&self, name: &Name, record: Record<M>) {
+        self.lock().insert(Name::clone(name), record);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Record<M>>> {
+        // Nothing panics while holding the lock; should it ever, the records are still usable.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::events::Severity;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pauses_double_up_to_a_minute_and_start_again_after_a_success() {
+        let now = Instant::now();
+        let mut record = Record::<()>::default();
+        let pauses: Vec<u128> = (0..9).map(|_| (record.failed(now) - now).as_millis()).collect();
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+        record.succeeded();
+        assert_eq!((record.failed(now) - now).as_millis(), 500);
+    }
+
+    #[test]
+    fn what_stays_true_is_said_once() {
+        let note = |text: &str| Note { severity: Severity::Warning, reason: "R", text: text.to_owned() };
+        let mut record = Record::<()>::default();
+        assert_eq!(record.news(vec![note("a")]), [note("a")]);
+        assert_eq!(record.news(vec![note("a"), note("b")]), [note("b")]);
+        assert_eq!(record.news(vec![]), []);
+        assert_eq!(record.news(vec![note("a")]), [note("a")]);
+    }
+}

@@ -1,0 +1,21 @@
+//! The controllers of clusters whose nodes are Triton machines.
+//!
+//! The imports point down this list:
+//!
+//! - [`controller`]: observes both sides, plans with the modules below, acts. The one place with effects on Nodes.
+//! - [`node`]: initialises Nodes and keeps their addresses and labels true. Pure.
+//! - [`node_lifecycle`]: deletes Nodes whose machine is proved gone, and taints those whose machine is shut down. Pure.
+//! - [`identity`]: which machine a Node is. Pure.
+//! - [`instances`], [`networks`]: what is known of machines and of the networks they are on.
+//! - [`names`]: the names that Kubernetes gives to taints, labels and annotations of Nodes.
+//!
+//! Their observable behaviour is that of the Kubernetes cloud-provider framework, part A of the Kubernetes reference,
+//! without its known defects.
+
+pub mod controller;
+pub mod identity;
+pub mod instances;
+pub mod names;
+pub mod networks;
+pub mod node;
+pub mod node_lifecycle;

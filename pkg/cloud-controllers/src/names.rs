@@ -1,0 +1,34 @@
+//! The names that Kubernetes gives to what a cloud controller manager writes on Nodes (Kubernetes reference 2.1).
+
+/// The taint with which a kubelet registers a Node that a cloud controller manager is to initialise.
+pub const TAINT_UNINITIALIZED: &str = "node.cloudprovider.kubernetes.io/uninitialized";
+
+/// The taint of a Node whose machine is shut down. It has no value.
+pub const TAINT_SHUTDOWN: &str = "node.cloudprovider.kubernetes.io/shutdown";
+
+/// The effect of [`TAINT_SHUTDOWN`].
+pub const NO_SCHEDULE: &str = "NoSchedule";
+
+/// The annotation in which a kubelet says what its `--node-ip` was: one address, or one of each family.
+pub const PROVIDED_NODE_IP: &str = "alpha.kubernetes.io/provided-node-ip";
+
+/// The labels of the instance type: the present one and its older twin.
+pub const INSTANCE_TYPE: [&str; 2] = ["node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"];
+
+/// The labels of the zone.
+pub const ZONE: [&str; 2] = ["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"];
+
+/// The labels of the region.
+pub const REGION: [&str; 2] = ["topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"];
+
+/// The label of the host's name.
+pub const HOSTNAME: &str = "kubernetes.io/hostname";
+
+/// The condition that says whether `--node-ip` of a kubelet is an address of its machine; ours.
+pub const CONDITION_NODE_IP: &str = "ProvidedNodeIPMismatch";
+
+/// The name under which [`node`](crate::node) writes, and which its events carry.
+pub const NODE_CONTROLLER: &str = "cloud-node-controller";
+
+/// The name under which [`node_lifecycle`](crate::node_lifecycle) writes, and which its events carry.
+pub const NODE_LIFECYCLE_CONTROLLER: &str = "cloud-node-lifecycle-controller";
