@@ -114,6 +114,7 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
         cluster: flags.cluster_name.to_string(),
         node: flags.nodename.to_string(),
         host_ip: flags.node_address,
+        cloudapi_grace: flags.cloudapi_grace,
     };
     let controller = Controller::start(
         pods,

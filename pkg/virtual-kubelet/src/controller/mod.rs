@@ -9,6 +9,7 @@
 
 mod act;
 mod departed;
+mod hold;
 mod hooks;
 mod look;
 mod meters;
@@ -24,6 +25,7 @@ mod wish;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
@@ -66,6 +68,8 @@ pub struct Settings {
     pub node: String,
     /// The node's address, for `hostIP`.
     pub host_ip: Option<IpAddr>,
+    /// How long CloudAPI may be silent before the node is not ready.
+    pub cloudapi_grace: Duration,
 }
 
 /// What a controller works with.
@@ -173,6 +177,7 @@ impl Controller {
             () = self.follow_instances() => {}
             () = self.follow_catalog() => {}
             () = self.keep_rules() => {}
+            () = self.hold_pods() => {}
             () = self.sweep() => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Writes to pods: their status, and their end.
 
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Pod, PodStatus, Toleration};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use runtime::clients::ApiError;
@@ -36,6 +36,20 @@ impl PodWriter {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         // Only the success counts; the object comes by the watch.
         let written = self.pods(key).patch_status(&key.name, &params, &Patch::Strategic(patch)).await;
+        settled(written.map(drop))
+    }
+
+    /// Writes a pod's tolerations, unless the pod has changed meanwhile.
+    pub(super) async fn write_tolerations(
+        &self,
+        pod: &Pod,
+        key: &PodKey,
+        tolerations: &[Toleration],
+    ) -> Result<(), ApiError> {
+        let metadata = json!({"uid": key.uid, "resourceVersion": pod.metadata.resource_version});
+        let patch = json!({"metadata": metadata, "spec": {"tolerations": tolerations}});
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let written = self.pods(key).patch(&key.name, &params, &Patch::Merge(patch)).await;
         settled(written.map(drop))
     }
 
