@@ -12,7 +12,8 @@ use super::stage::{HOUR, Stage, column, texts};
 async fn images_and_packages_are_listed_and_found() {
     let Some(stage) = Stage::up().await else { return };
     let images = stage.lines(&["image", "list", "-j"]).await;
-    let names = ["base-64-lts", "cloud-load-balancer", "talos", "ubuntu-22.04", "ubuntu-24.04"];
+    let names =
+        ["base-64-lts", "cloud-load-balancer", "talos", "ubuntu-16.04", "ubuntu-22.04", "ubuntu-24.04"];
     assert_eq!(column(&images, "name"), names);
     let images = stage.lines(&["images", "-j", "os=linux", "type=zvol"]).await;
     assert_eq!(column(&images, "name"), ["talos", "ubuntu-24.04"]);
@@ -25,7 +26,7 @@ async fn images_and_packages_are_listed_and_found() {
     assert!(refused.starts_with("triton image get: error (ResourceNotFound): "), "{refused}");
 
     let packages = stage.lines(&["package", "list", "-j"]).await;
-    let names = ["b1.large", "b1.medium", "g1.medium", "g1.micro", "g1.nano", "g1.small"];
+    let names = ["b1.large", "b1.medium", "g1.medium", "g1.micro", "g1.nano", "g1.small", "g4-highcpu-1G"];
     assert_eq!(column(&packages, "name"), names);
     let packages = stage.lines(&["packages", "-j", "memory=4096", "group=Bhyve"]).await;
     assert_eq!(column(&packages, "name"), ["b1.medium"]);

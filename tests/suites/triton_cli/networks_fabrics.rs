@@ -11,10 +11,13 @@ use super::stage::{Stage, column, texts};
 async fn networks_and_their_addresses() {
     let Some(stage) = Stage::up().await else { return };
     let networks = stage.lines(&["network", "list", "-j"]).await;
-    assert_eq!(column(&networks, "name"), ["My-Fabric-Network", "external", "public-pool"]);
+    assert_eq!(
+        column(&networks, "name"),
+        ["Example-Fabric-Network", "My-Fabric-Network", "external", "public-pool", "sdc-private"]
+    );
     assert_eq!(
         column(&stage.lines(&["networks", "-j", "public=false"]).await, "name"),
-        ["My-Fabric-Network"]
+        ["Example-Fabric-Network", "My-Fabric-Network", "sdc-private"]
     );
     let fabric = stage.simulator.ids().fabric.to_string();
     for name in ["My-Fabric-Network", &fabric] {
@@ -53,7 +56,7 @@ async fn vlans_and_fabric_networks() {
     let vlan = stage.json(&["vlan", "create", "-j", "-n", "dmz", "-D", "Demilitarised", "73"]).await;
     assert_eq!(vlan, json!({"vlan_id": 73, "name": "dmz", "description": "Demilitarised"}));
     let vlans = stage.lines(&["vlan", "list", "-j"]).await;
-    assert_eq!(column(&vlans, "name"), ["My-Fabric-VLAN", "dmz"]);
+    assert_eq!(column(&vlans, "name"), ["Example-VLAN", "My-Fabric-VLAN", "dmz"]);
     for name in ["dmz", "73"] {
         assert_eq!(stage.json(&["vlan", "get", "-j", name]).await, vlan);
     }
@@ -94,7 +97,7 @@ async fn vlans_and_fabric_networks() {
     stage.ok(&["rm", "-f", "-w", &web]).await;
     assert_eq!(stage.ok(&["network", "delete", "front"]).await.out, "Deleted network front\n");
     assert_eq!(stage.ok(&["vlan", "delete", "73"]).await.out, "Deleted vlan 73\n");
-    assert_eq!(column(&stage.lines(&["vlan", "list", "-j"]).await, "name"), ["My-Fabric-VLAN"]);
+    assert_eq!(column(&stage.lines(&["vlan", "list", "-j"]).await, "name"), ["Example-VLAN", "My-Fabric-VLAN"]);
     let refused = stage.refused(3, &["vlan", "get", "dmz"]).await;
     assert!(refused.starts_with("triton vlan get: error (ResourceNotFound): "), "{refused}");
 
