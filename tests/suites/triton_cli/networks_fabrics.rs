@@ -97,7 +97,10 @@ async fn vlans_and_fabric_networks() {
     stage.ok(&["rm", "-f", "-w", &web]).await;
     assert_eq!(stage.ok(&["network", "delete", "front"]).await.out, "Deleted network front\n");
     assert_eq!(stage.ok(&["vlan", "delete", "73"]).await.out, "Deleted vlan 73\n");
-    assert_eq!(column(&stage.lines(&["vlan", "list", "-j"]).await, "name"), ["Example-VLAN", "My-Fabric-VLAN"]);
+    assert_eq!(
+        column(&stage.lines(&["vlan", "list", "-j"]).await, "name"),
+        ["Example-VLAN", "My-Fabric-VLAN"]
+    );
     let refused = stage.refused(3, &["vlan", "get", "dmz"]).await;
     assert!(refused.starts_with("triton vlan get: error (ResourceNotFound): "), "{refused}");
 

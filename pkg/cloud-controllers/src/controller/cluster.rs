@@ -80,9 +80,9 @@ impl Cluster {
         self.matches().concerned(id)
     }
 
-    /// When the youngest list of instances began in which every row could be read.
+    /// When the youngest list of instances began in which every row could be read and that showed some.
     pub(super) fn clean_list(&self) -> Option<Instant> {
-        self.instances.health().last_clean_list
+        self.instances.health().last_telling_list
     }
 
     /// The machines of the cluster, seen from one of its Nodes.

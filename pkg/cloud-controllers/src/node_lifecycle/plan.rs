@@ -39,7 +39,8 @@ pub struct Observed<'a> {
     pub known: &'a Known,
     /// What our own reads of it said.
     pub absence: Absence,
-    /// When the youngest list began in which every row could be read.
+    /// When the youngest list began in which every row could be read and that showed instances. An empty one proves
+    /// nothing: it may be another account's, or that of one without rights.
     pub clean_list: Option<Instant>,
     /// The cluster's other machines.
     pub census: Census,

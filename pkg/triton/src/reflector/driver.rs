@@ -215,6 +215,9 @@ impl Reflector {
                     if clean {
                         health.last_clean_list = Some(begun);
                     }
+                    if clean && rows > 0 {
+                        health.last_telling_list = Some(begun);
+                    }
                 });
             }
             Err(error) => {

@@ -57,6 +57,9 @@ pub struct Health {
     pub last_list: Option<Instant>,
     /// The same for the youngest list in which every row could be read.
     pub last_clean_list: Option<Instant>,
+    /// The same for the youngest of these that showed instances. An empty list may be that of a caller who lost its
+    /// rights, and proves nothing about an instance that it does not show.
+    pub last_telling_list: Option<Instant>,
     /// How many lists have failed in a row since.
     pub list_failures: u32,
 }
@@ -75,8 +78,13 @@ impl Health {
 
 impl Store {
     pub(super) fn new(now: Instant) -> Self {
-        let health =
-            Health { feed: Feed::Down(now), last_list: None, last_clean_list: None, list_failures: 0 };
+        let health = Health {
+            feed: Feed::Down(now),
+            last_list: None,
+            last_clean_list: None,
+            last_telling_list: None,
+            list_failures: 0,
+        };
         Self(Arc::new(Shared {
             index: RwLock::default(),
             subscribers: Subscribers::default(),

@@ -108,8 +108,13 @@ mod tests {
         for (now, up, list, list_failures) in sights {
             let feed = if *up { Feed::Up(start) } else { Feed::Down(start) };
             let last_list = list.map(second);
-            let health =
-                Health { feed, last_list, last_clean_list: last_list, list_failures: *list_failures };
+            let health = Health {
+                feed,
+                last_list,
+                last_clean_list: last_list,
+                last_telling_list: last_list,
+                list_failures: *list_failures,
+            };
             contact = contact.observe(&health, second(*now));
         }
         contact.voice(GRACE, second(at))
@@ -154,7 +159,13 @@ mod tests {
         let start = Instant::now();
         let health = |list: Option<u64>, list_failures| {
             let last_list = list.map(|n| start + Duration::from_secs(n));
-            Health { feed: Feed::Down(start), last_list, last_clean_list: None, list_failures }
+            Health {
+                feed: Feed::Down(start),
+                last_list,
+                last_clean_list: None,
+                last_telling_list: None,
+                list_failures,
+            }
         };
         let check = |list, failures, at, expected: CacheState| {
             assert_eq!(state(&health(list, failures), GRACE, start + Duration::from_secs(at)), expected);
