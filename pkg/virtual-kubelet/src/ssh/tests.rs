@@ -3,11 +3,15 @@
 mod server;
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use rstest::rstest;
+use runtime::exit::one_line;
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::private::Ed25519Keypair;
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -184,16 +188,35 @@ async fn connecting_goes_on_when_nobody_waits() {
     assert_eq!(server.connections(), 1);
 }
 
+/// As the user makes them.
+fn make_key(passphrase: &str, path: &Path) {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-t", "ed25519", "-N", passphrase, "-f"]).arg(path);
+    assert!(command.status().unwrap().success());
+}
+
 #[test]
-fn keys_are_read_and_never_shown() {
+fn a_key_is_read_from_a_file_and_is_not_shown() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
-    let text = host_key(1).to_openssh(russh::keys::ssh_key::LineEnding::LF).unwrap();
-    std::fs::write(&path, text.as_bytes()).unwrap();
+    make_key("", &path);
     let identity = Identity::load(&path, None).unwrap();
     assert_eq!(format!("{identity:?}"), format!("Identity({})", identity.fingerprint()));
+    assert!(identity.fingerprint().starts_with("SHA256:"));
+}
 
-    std::fs::write(&path, "nothing").unwrap();
-    let message = runtime::exit::one_line(&Identity::load(&path, None).unwrap_err());
-    assert!(message.contains("check --ssh-key: it is not a private key"), "{message}");
+#[test]
+fn an_encrypted_key_needs_its_passphrase() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    make_key("sesame", &path);
+    let load = |passphrase: Option<&str>| {
+        let passphrase = passphrase.map(SecretString::from);
+        Identity::load(&path, passphrase.as_ref()).map(drop).map_err(|error| one_line(&error))
+    };
+    assert_eq!(load(Some("sesame")), Ok(()));
+    let missing = load(None).unwrap_err();
+    assert!(missing.ends_with("is encrypted: set TRITON_VK_SSH_KEY_PASSPHRASE"), "{missing}");
+    let wrong = load(Some("swordfish")).unwrap_err();
+    assert!(wrong.contains("its passphrase is wrong") && !wrong.contains("swordfish"), "{wrong}");
 }
