@@ -25,6 +25,7 @@ use virtual_kubelet::catalog::CatalogKeeper;
 use virtual_kubelet::controller::{self, Controller};
 use virtual_kubelet::node::{Facts, Instances, Keeper, Parts, account};
 use virtual_kubelet::settings::{PROGRAM, Settings, SettingsError};
+use virtual_kubelet::ssh::Connector;
 
 /// The work is waiting for answers: more threads would idle, on whatever machine.
 const THREADS: usize = 4;
@@ -55,7 +56,7 @@ fn start() -> Result<(), Fatal> {
 }
 
 async fn run(settings: Settings) -> Result<(), Fatal> {
-    let Settings { flags, file, triton } = settings;
+    let Settings { flags, file, triton, ssh } = settings;
     let logs = Logs::install(&flags.logs()).map_err(Fatal::usage)?;
     let shutdown = Shutdown::on_signals().map_err(Fatal::failure)?;
     let metrics = Metrics::new().map_err(Fatal::failure)?;
@@ -125,6 +126,7 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
             triton: client,
             instances,
             catalog,
+            ssh: ssh.map(Connector::new),
             claim: claim.clone(),
             metrics: &metrics,
         },

@@ -31,6 +31,11 @@ pub mod annotation {
     /// More metadata, as a JSON object of texts: for keys that an annotation cannot have, `cloud-init:user-data`. With
     /// [`PREFIX`](super::PREFIX) only.
     pub const METADATA: &str = "metadata";
+    /// On a pod: who commands run as in the instance. With [`PREFIX`](super::PREFIX) only.
+    pub const SSH_USER: &str = "ssh-user";
+    /// On a pod: the SSH host key of the instance, as an OpenSSH public key. Its comment is the instance's id when we have
+    /// written it; without a comment it holds for whatever instance. With [`PREFIX`](super::PREFIX) only.
+    pub const SSH_HOST_KEY: &str = "ssh-host-key";
     /// On a Service: the name of its CNS service.
     pub const CNS_SERVICE: &str = "cns-service";
 }

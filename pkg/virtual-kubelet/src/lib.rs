@@ -8,6 +8,7 @@
 //! - [`lifecycle`]: what to do about one pod and its instance, and what the pod's status is. Pure.
 //! - [`firewall`]: which rules there should be, what to do about those there are (pure), and the keeper that does it.
 //! - [`probes`]: readiness, liveness and startup probes of pods.
+//! - [`ssh`]: commands in instances.
 //! - [`catalog`]: the packages, images and networks that pods name.
 //! - [`pod`]: what a pod asks of Triton, and the instance that it should be. Pure.
 //! - [`settings`]: flags, environment, and the provider's file.
@@ -22,3 +23,4 @@ pub mod pod;
 pub mod probes;
 pub mod quantity;
 pub mod settings;
+pub mod ssh;

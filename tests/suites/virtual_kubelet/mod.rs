@@ -3,6 +3,7 @@
 //! These tests are `#[ignore]`d where instances have no addresses: [`in_a_private_network`] runs them where they have.
 
 mod changes;
+mod commands;
 mod deployment;
 mod leaving;
 mod node;
@@ -28,6 +29,7 @@ async fn everyday_life() {
         refusals::every_bad_pod_says_what_is_wrong(&stage),
         changes::config_maps_secrets_and_labels_reach_the_instance(&stage),
         changes::probes_decide_about_readiness_and_restarts(&stage),
+        commands::exec_probes_run_over_ssh(&stage),
     );
 }
 

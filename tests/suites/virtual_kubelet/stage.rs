@@ -56,8 +56,13 @@ impl Stage {
 
     /// Starts one more replica.
     pub(super) async fn start_kubelet(&mut self, flags: &[&str]) {
-        let arguments: Vec<&str> = ["--nodename", NODE].into_iter().chain(flags.iter().copied()).collect();
         let variables = self.simulator.environment();
+        // The account's key admits to the guests, too.
+        let key = self.folder.path().join("ssh-key");
+        let (_, text) = variables.iter().find(|(name, _)| name == "TRITON_KEY_MATERIAL").unwrap();
+        std::fs::write(&key, text).unwrap();
+        let arguments = ["--nodename", NODE, "--ssh-key", key.to_str().unwrap()];
+        let arguments: Vec<&str> = arguments.into_iter().chain(flags.iter().copied()).collect();
         let kubelet = VirtualKubelet::start(&self.kubeconfig, &variables, &arguments).await.unwrap();
         self.kubelets.push(kubelet);
     }

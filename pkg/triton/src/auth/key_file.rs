@@ -30,6 +30,18 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyError> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
+/// Reads a key file as [`PrivateKey::load`](super::PrivateKey::load) does, for use with SSH itself instead of CloudAPI.
+///
+/// This reads and decrypts in place, which takes up to a second for an encrypted key: in an asynchronous program, call it
+/// where blocking is allowed.
+///
+/// # Errors
+///
+/// [`KeyError`], which says what to do.
+pub fn load_ssh_key(path: &Path, passphrase: Option<&SecretString>) -> Result<ssh_key::PrivateKey, KeyError> {
+    decode(&read(path)?, passphrase)
+}
+
 /// Decodes the text of a key file, and decrypts it if it is encrypted.
 pub(super) fn decode(text: &str, passphrase: Option<&SecretString>) -> Result<ssh_key::PrivateKey, KeyError> {
     let pem = pem::private_key(text)?;

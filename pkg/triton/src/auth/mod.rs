@@ -27,6 +27,7 @@ pub(crate) use agent::listed;
 pub use agent::{AGENT_DEADLINE, AgentError, AgentKey, list as list_agent_keys};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use key::{KeyError, PrivateKey};
+pub use key_file::load_ssh_key;
 pub use public_key::{KeyKind, ParsePublicKeyError, PublicKey, UnsupportedKey};
 pub(crate) use search::{Found, find_in_directory};
 

@@ -12,7 +12,7 @@ use triton::id::InstanceId;
 use super::Controller;
 use crate::lifecycle::{Note, Outcome, Step};
 use crate::pod::PodKey;
-use crate::probes::run::{Subject, attempt};
+use crate::probes::run::{Exec, Subject, attempt};
 use crate::probes::{Action, Finding};
 
 /// The hooks that have ended and that nobody has asked about since.
@@ -41,7 +41,7 @@ impl Controller {
             let grace =
                 pod.metadata.deletion_grace_period_seconds.and_then(|grace| u64::try_from(grace).ok());
             let limit = Duration::from_secs(grace.unwrap_or(30));
-            let finding = tokio::time::timeout(limit, run(&key, &pod, limit)).await;
+            let finding = tokio::time::timeout(limit, run(&key, &pod, this.exec.as_deref(), limit)).await;
             let finding = finding.unwrap_or_else(|_| Finding::Failure(format!("no end after {limit:?}")));
             let outcome = match finding {
                 Finding::Success => Outcome::Done,
@@ -63,7 +63,7 @@ impl Controller {
     }
 }
 
-async fn run(key: &PodKey, pod: &Pod, limit: Duration) -> Finding {
+async fn run(key: &PodKey, pod: &Pod, exec: Option<&dyn Exec>, limit: Duration) -> Finding {
     let container = pod.spec.as_ref().and_then(|spec| spec.containers.first());
     let hook = container.and_then(|it| Some((it, it.lifecycle.as_ref()?.pre_stop.as_ref()?)));
     let Some((container, hook)) = hook else { return Finding::Success };
@@ -76,5 +76,5 @@ async fn run(key: &PodKey, pod: &Pod, limit: Duration) -> Finding {
     let Some(address) = address else {
         return Finding::Impossible("the pod has no address".to_owned());
     };
-    attempt(&Action::of_hook(hook, container), Subject { pod: key, address, exec: None }, limit).await
+    attempt(&Action::of_hook(hook, container), Subject { pod: key, address, exec }, limit).await
 }

@@ -8,6 +8,7 @@
 //! Only the leader looks. A standby keeps the same caches, so it acts as soon as it leads.
 
 mod act;
+mod commands;
 mod departed;
 mod hold;
 mod hooks;
@@ -41,6 +42,7 @@ use triton::Client;
 use triton::reflector::{Lookup, Store};
 
 use self::act::Actor;
+use self::commands::Commands;
 use self::departed::Departed;
 use self::hooks::Hooks;
 use self::meters::Meters;
@@ -54,6 +56,8 @@ use crate::catalog::CatalogKeeper;
 use crate::firewall;
 use crate::pod::PodKey;
 use crate::probes::Workers;
+use crate::probes::run::Exec;
+use crate::ssh::Connector;
 
 /// How many pods are looked at at once. A look that waits for CloudAPI waits in the request budget, whose queue has
 /// priorities; so this is large enough for deletions to get there while a thousand creates wait.
@@ -86,6 +90,8 @@ pub struct Parts<'a> {
     pub instances: Store,
     /// The packages, images and networks.
     pub catalog: CatalogKeeper,
+    /// The way to run commands in instances, if there is one.
+    pub ssh: Option<Connector>,
     /// Leadership.
     pub claim: Claim,
     /// The metrics of the process.
@@ -100,6 +106,8 @@ pub struct Controller {
     references: References,
     catalog: CatalogKeeper,
     rules: Rules,
+    ssh: Option<Connector>,
+    exec: Option<Arc<dyn Exec>>,
     probes: Workers,
     hooks: Hooks,
     instances: Store,
@@ -140,6 +148,17 @@ impl Controller {
             References::new(&parts.kube, MOST_WATCHES, fastrand::Rng::new(), move |key| asked.ask(key));
         let rules =
             firewall::Keeper::new(parts.triton.clone(), parts.claim.clone(), firewall::Settings::default());
+        let writer = PodWriter::new(parts.kube);
+        let exec = parts.ssh.clone().map(|connector| {
+            let commands = Commands {
+                connector,
+                pods: pods.clone(),
+                instances: parts.instances.clone(),
+                catalog: parts.catalog.clone(),
+                writer: writer.clone(),
+            };
+            Arc::new(commands) as Arc<dyn Exec>
+        });
         let ear = Ear { queue: queue.clone(), events: parts.events.clone() };
         Ok(Arc::new(Self {
             settings,
@@ -148,13 +167,15 @@ impl Controller {
             references,
             catalog: parts.catalog,
             rules: Rules::new(rules),
-            probes: Workers::new(Arc::new(ear), None, ATTEMPTS_AT_ONCE),
+            ssh: parts.ssh,
+            probes: Workers::new(Arc::new(ear), exec.clone(), ATTEMPTS_AT_ONCE),
+            exec,
             hooks: Hooks::default(),
             instances: parts.instances.clone(),
             queue,
             records: Records::default(),
             departed,
-            writer: PodWriter::new(parts.kube),
+            writer,
             actor: Actor::new(parts.triton, parts.instances, parts.claim.clone()),
             events: parts.events,
             caches: parts.caches,

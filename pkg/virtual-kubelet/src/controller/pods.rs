@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{Pod, PodStatus, Toleration};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use provider::names::{PREFIX, annotation};
 use runtime::clients::ApiError;
 use serde_json::{Map, Value, json};
 
@@ -50,6 +51,16 @@ impl PodWriter {
         let patch = json!({"metadata": metadata, "spec": {"tolerations": tolerations}});
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let written = self.pods(key).patch(&key.name, &params, &Patch::Merge(patch)).await;
+        settled(written.map(drop))
+    }
+
+    /// Writes the SSH host key of a pod's instance to the pod's annotation. Annotations are written with the status too,
+    /// which needs no right to change what pods are.
+    pub(super) async fn pin_host_key(&self, key: &PodKey, text: &str) -> Result<(), ApiError> {
+        let name = format!("{PREFIX}{}", annotation::SSH_HOST_KEY);
+        let patch = json!({"metadata": {"uid": &*key.uid, "annotations": {name: text}}});
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let written = self.pods(key).patch_status(&key.name, &params, &Patch::Strategic(patch)).await;
         settled(written.map(drop))
     }
 

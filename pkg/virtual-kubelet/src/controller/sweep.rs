@@ -46,6 +46,9 @@ impl Controller {
             // Deletions that happened while the watch was interrupted were not seen.
             self.rules.forget_all_but(&live);
             self.records.forget_all_but(&live);
+            if let Some(ssh) = &self.ssh {
+                ssh.forget_all_but(|id| matches!(self.instances.get(id), Lookup::Present(_)));
+            }
         }
         for id in suspects.sweep(&Sweep { instances: &instances, pods: &pods, trusted, now }) {
             let Lookup::Present(entry) = self.instances.get(id) else { continue };

@@ -61,6 +61,10 @@ pub struct Flags {
     /// How long CloudAPI may be silent before the node is not ready
     #[arg(long, default_value = "2m", value_parser = duration, value_name = "DURATION")]
     pub cloudapi_grace: Duration,
+    /// The private key by which commands of probes and hooks are run in instances, over SSH; if it is encrypted, set
+    /// TRITON_VK_SSH_KEY_PASSPHRASE
+    #[arg(long, value_name = "FILE")]
+    pub ssh_key: Option<PathBuf>,
     /// Where to answer /healthz, /livez, /readyz and /metrics; :PORT for all addresses
     // 10255 is what the original's --metrics-addr says; 10258 is the cloud controller manager's.
     #[arg(long, visible_alias = "metrics-addr", default_value = "0.0.0.0:10255", value_parser = listen_address, value_name = "ADDRESS")]

@@ -13,14 +13,19 @@ use std::ffi::OsString;
 
 use runtime::config::ConfigError;
 use runtime::exit::Fatal;
+use secrecy::SecretString;
 use triton::config::{Config, ENVIRONMENT_PROFILE, Environment};
 
 pub(crate) use self::flags::is_qualified as is_label_value;
 pub use self::flags::{ClusterName, Flags, NodeName, PROGRAM, Provider, TaintEffect};
 pub use self::provider_file::{FileError, ProviderFile};
+use crate::ssh::{Identity, IdentityError};
 
 /// The prefix of our own environment variables.
 pub const PREFIX: &str = "TRITON_VK";
+
+/// The variable with the passphrase of `--ssh-key`. There is no such flag: others can read command lines.
+pub const SSH_KEY_PASSPHRASE: &str = "TRITON_VK_SSH_KEY_PASSPHRASE";
 
 /// Everything that the process is told, checked as far as that goes without a call.
 #[derive(Debug, Clone)]
@@ -31,6 +36,8 @@ pub struct Settings {
     pub file: ProviderFile,
     /// How to reach CloudAPI.
     pub triton: Config,
+    /// Who we are to the SSH servers of instances; `None` when no commands can be run in them.
+    pub ssh: Option<Identity>,
 }
 
 /// Why the settings cannot be used. One line each.
@@ -46,6 +53,12 @@ pub enum SettingsError {
     /// How to reach CloudAPI.
     #[error(transparent)]
     Triton(#[from] triton::config::ConfigError),
+    /// The key for SSH.
+    #[error(transparent)]
+    Ssh(#[from] IdentityError),
+    /// The passphrase is no text.
+    #[error("environment variable {SSH_KEY_PASSPHRASE}: it is not UTF-8")]
+    Passphrase,
 }
 
 impl From<SettingsError> for Fatal {
@@ -54,6 +67,7 @@ impl From<SettingsError> for Fatal {
         match error {
             SettingsError::Flags(error) => error.into(),
             SettingsError::File(FileError::Read { .. })
+            | SettingsError::Ssh(_)
             | SettingsError::Triton(triton::config::ConfigError::Read { .. }) => Self::failure(error),
             _ => Self::usage(error),
         }
@@ -86,13 +100,24 @@ impl Settings {
         A: IntoIterator,
         A::Item: Into<OsString>,
     {
-        let flags = environment::flags(arguments, environment)?;
+        let flags = environment::flags(arguments, &environment)?;
         let file = match &flags.provider_config {
             Some(path) => ProviderFile::read(path)?,
             None => ProviderFile::default(),
         };
-        Ok(Self { flags, file, triton: triton_config(triton)? })
+        let ssh = match &flags.ssh_key {
+            Some(path) => Some(Identity::load(path, passphrase(&environment)?.as_ref())?),
+            None => None,
+        };
+        Ok(Self { flags, file, triton: triton_config(triton)?, ssh })
     }
+}
+
+fn passphrase(environment: impl Fn(&str) -> Option<OsString>) -> Result<Option<SecretString>, SettingsError> {
+    let value = environment(SSH_KEY_PASSPHRASE).filter(|value| !value.is_empty());
+    let text = value.map(|value| value.into_string().map(SecretString::from)).transpose();
+    // The value, which the error has, must not be shown.
+    text.map_err(|_| SettingsError::Passphrase)
 }
 
 /// A URL in the environment is meant: a profile file that a user's home directory happens to call the current one

@@ -96,6 +96,8 @@ fn flags_win_over_our_variables_and_these_over_the_originals() {
 #[case(&[], &[("TRITON_VK_KUBELET_PORT", "x")], 2, "environment variable TRITON_VK_KUBELET_PORT: ")]
 #[case(&[], &[("VKUBELET_POD_IP", "x")], 2, "environment variable VKUBELET_POD_IP: ")]
 #[case(&[], &[("VKUBELET_TAINT_EFFECT", "NoWay")], 2, "environment variable VKUBELET_TAINT_EFFECT: ")]
+#[case(&["--ssh-key", "/none"], &[], 1, "cannot use the SSH key /none; check --ssh-key: it cannot be read")]
+#[case(&[], &[("TRITON_VK_SSH_KEY", "/none")], 1, "cannot use the SSH key /none; check --ssh-key")]
 #[case(&["--provider-config", "/none.toml"], &[], 1, "cannot read the provider's file /none.toml; check --provider-config")]
 #[case(&[], &[("SDC_URL", "")], 2, "settings are missing: set TRITON_URL")]
 #[case(&[], &[("SDC_KEY_ID", "laptop")], 2, "SDC_KEY_ID is not a key fingerprint")]

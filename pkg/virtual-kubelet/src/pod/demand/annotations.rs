@@ -42,6 +42,9 @@ impl Name {
     }
 }
 
+/// Our annotations that have no short name and are read elsewhere.
+const LONG_ONLY: [&str; 3] = [annotation::METADATA, annotation::SSH_USER, annotation::SSH_HOST_KEY];
+
 /// The original provider's switch to containers of sdc-docker.
 const BRAND_SWITCH: &str = "type";
 
@@ -111,7 +114,7 @@ impl<'a> Annotations<'a> {
         for (key, value) in self.0 {
             if let Some(name) = key.strip_prefix(PREFIX) {
                 let is_ours = |known: &Name| name == known.long || name == known.short;
-                if !Name::ALL.iter().any(is_ours) && name != annotation::METADATA {
+                if !Name::ALL.iter().any(is_ours) && !LONG_ONLY.contains(&name) {
                     let message = format!("the annotation {key} has no meaning for pods; check its spelling");
                     warnings.push(Warning::new(Warning::IGNORED, message));
                 }
