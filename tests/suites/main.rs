@@ -8,6 +8,7 @@
 )]
 
 mod control_plane;
+mod demo;
 mod runtime;
 mod triton_cli;
 mod virtual_kubelet;
