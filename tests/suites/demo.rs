@@ -52,7 +52,7 @@ async fn the_demo_applies_scales_heals_and_deletes() {
     let steps: Vec<&str> = out.lines().filter_map(step).collect();
     let joining = ["control", "rights", "account", "node"];
     let one = ["apply", "instance", "address", "ready", "ssh"];
-    let three = ["scale", "ready", "dig", "ssh"];
+    let three = ["scale", "ready", "CNS", "dig", "ssh"];
     let healing = ["stop", "noticed", "dig", "healed", "restarts", "dig"];
     let leaving = ["delete", "pods", "instances", "rules", "all"];
     assert_eq!(steps, [&joining[..], &one, &three, &healing, &leaving].concat(), "{out}");
