@@ -9,6 +9,7 @@
 
 mod cloud_controllers;
 mod control_plane;
+mod demo;
 mod runtime;
 mod triton_cli;
 mod virtual_kubelet;

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -54,6 +55,8 @@ impl Server {
             .arg(&self.files)
             .arg(&self.program)
             .args(&self.flags)
+            // An interrupt at the terminal must not end the shell before it has ended the server.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)

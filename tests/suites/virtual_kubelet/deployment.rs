@@ -10,33 +10,7 @@ use triton::types::{InstanceState, TagValue};
 use super::stage::{NODE, Stage};
 
 /// From the documentation of the original provider.
-const MANIFEST: &str = r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: ubuntu}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: ubuntu}}
-  template:
-    metadata:
-      annotations:
-        package: b87c2a29-6b6a-6d19-ea65-aa81e680002c
-        networks: "17d7aa50-6ad9-4e56-93b7-12dc868fac2a, a0ae9499-b476-4fef-9861-d0c25029378d"
-        fwgroup: ubuntu
-        fwenabled: "true"
-      labels: {app: ubuntu, triton.cns.services: ubuntu}
-    spec:
-      restartPolicy: Always
-      containers:
-      - image: 7b5981c4-1889-11e7-b4c5-3f3bdfc9b88b
-        name: ubuntu
-        ports: [{containerPort: 22, name: ssh}]
-        env: [{name: foo, value: "bar"}, {name: bar, value: "baz"}]
-        readinessProbe: {tcpSocket: {port: 22}, initialDelaySeconds: 10, periodSeconds: 5}
-        livenessProbe: {tcpSocket: {port: 22}, initialDelaySeconds: 10, periodSeconds: 5}
-      nodeSelector: {kubernetes.io/role: agent, beta.kubernetes.io/os: linux, type: virtual-kubelet}
-      tolerations: [{key: virtual-kubelet.io/provider, operator: Exists}]
-"#;
+const MANIFEST: &str = include_str!("../../../deploy/examples/ubuntu.yaml");
 
 #[tokio::test]
 #[ignore = "needs the private network of in_a_private_network"]
