@@ -114,6 +114,8 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
         cluster: flags.cluster_name.to_string(),
         node: flags.nodename.to_string(),
         host_ip: flags.node_address,
+        firewall_relist: flags.firewall_relist,
+        orphan_grace: flags.orphan_grace,
     };
     let controller = Controller::start(
         pods,
