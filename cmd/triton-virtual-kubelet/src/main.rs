@@ -116,6 +116,8 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
         node: flags.nodename.to_string(),
         host_ip: flags.node_address,
         cloudapi_grace: flags.cloudapi_grace,
+        firewall_relist: flags.firewall_relist,
+        orphan_grace: flags.orphan_grace,
     };
     let controller = Controller::start(
         pods,

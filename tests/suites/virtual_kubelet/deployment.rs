@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde_json::json;
-use tokio::process::Command;
 use triton::types::{InstanceState, TagValue};
 
 use super::stage::{NODE, Stage};
@@ -62,7 +61,7 @@ async fn applied_scaled_healed_and_deleted() {
     let addresses: BTreeSet<IpAddr> =
         stage.instances().await.iter().flat_map(|instance| instance.ips.iter().copied()).collect();
     assert_eq!(addresses.len(), 6);
-    stage.until("CNS answers with all of them", async || resolve(&stage, "ubuntu").await == addresses).await;
+    stage.until("CNS answers with all of them", async || stage.resolve("ubuntu").await == addresses).await;
     assert_eq!(stage.rules().await.len(), 3, "the rules are shared");
 
     // One stops behind Kubernetes' back, and starts again.
@@ -91,21 +90,4 @@ async fn applied_scaled_healed_and_deleted() {
         .await;
     assert!(stage.instances().await.is_empty(), "a pod goes after its instance");
     stage.until("no rule is left", async || stage.rules().await.is_empty()).await;
-}
-
-/// The addresses of a CNS service, by `dig`.
-async fn resolve(stage: &Stage, service: &str) -> BTreeSet<IpAddr> {
-    let cns = stage.simulator.cns_address().unwrap();
-    let mut addresses = BTreeSet::new();
-    for zone in ["dc1.triton.zone", "dc1.cns.example.net"] {
-        let name = format!("{service}.svc.{}.{zone}", stage.simulator.ids().acme);
-        let server = format!("@{}", cns.ip());
-        let port = cns.port().to_string();
-        let output =
-            Command::new("dig").args([&server, "-p", &port, "+short", &name]).output().await.unwrap();
-        addresses.extend(
-            String::from_utf8_lossy(&output.stdout).lines().filter_map(|line| line.parse::<IpAddr>().ok()),
-        );
-    }
-    addresses
 }

@@ -5,15 +5,20 @@
 mod changes;
 mod commands;
 mod deployment;
+mod firewall;
 mod leaving;
 mod node;
+mod outages;
 mod refusals;
+mod services;
 mod stage;
+mod wishes;
 mod workloads;
 
 use std::process::Stdio;
 
 use tokio::process::Command;
+use triton_sim::{Preset, Settings};
 
 /// What users do every day, all at once on one node.
 #[tokio::test]
@@ -30,6 +35,29 @@ async fn everyday_life() {
         changes::config_maps_secrets_and_labels_reach_the_instance(&stage),
         changes::probes_decide_about_readiness_and_restarts(&stage),
         commands::exec_probes_run_over_ssh(&stage),
+    );
+}
+
+/// Everything about the network, all at once on one node whose kubelet reads firewall rules often.
+#[tokio::test]
+#[ignore = "needs the private network of in_a_private_network"]
+async fn the_network_is_kept() {
+    let stage = stage::Stage::with(Settings::preset(Preset::Development), &["--firewall-relist=1s"]).await;
+    tokio::join!(services::services_are_in_cns(&stage), firewall::rules_are_kept(&stage));
+}
+
+/// What pods can wish for, all at once on one node.
+#[tokio::test]
+#[ignore = "needs the private network of in_a_private_network"]
+async fn wishes_come_true() {
+    let stage = stage::Stage::set().await;
+    tokio::join!(
+        wishes::a_pod_is_resized_in_place(&stage),
+        wishes::environments_are_as_in_any_pod(&stage),
+        wishes::a_pod_has_the_address_of_its_network(&stage),
+        wishes::protection_ends_with_the_pod_that_asked_for_it(&stage),
+        wishes::hooks_come_before_the_stop(&stage),
+        wishes::a_deleted_instance_is_replaced(&stage),
     );
 }
 

@@ -1,12 +1,15 @@
 //! A cluster with a virtual node: control plane, data centre, and the program with the role that it ships with.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use suites::control_plane::{ControlPlane, Options};
 use suites::virtual_kubelet::{VirtualKubelet, install};
 use tempfile::TempDir;
+use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use triton::Client;
 use triton::budget::{Budget, Limits};
@@ -137,6 +140,52 @@ impl Stage {
             instance.tags.get("k8s.namespace").and_then(TagValue::as_str) == Some(namespace)
         };
         self.instances().await.into_iter().filter(ours).collect()
+    }
+
+    /// The instance of a pod.
+    pub(super) async fn instance_of(&self, namespace: &str, pod: &str) -> Instance {
+        let mut instances = self.instances_of(namespace).await;
+        instances.retain(|instance| instance.tags.get("k8s.pod").and_then(TagValue::as_str) == Some(pod));
+        let [instance] = instances.as_slice() else { panic!("not one instance of {pod}: {instances:#?}") };
+        instance.clone()
+    }
+
+    /// The addresses of a CNS service, by `dig`.
+    pub(super) async fn resolve(&self, service: &str) -> BTreeSet<IpAddr> {
+        let cns = self.simulator.cns_address().unwrap();
+        let mut addresses = BTreeSet::new();
+        for zone in ["dc1.triton.zone", "dc1.cns.example.net"] {
+            let name = format!("{service}.svc.{}.{zone}", self.simulator.ids().acme);
+            let server = format!("@{}", cns.ip());
+            let port = cns.port().to_string();
+            let output =
+                Command::new("dig").args([&server, "-p", &port, "+short", &name]).output().await.unwrap();
+            let output = String::from_utf8_lossy(&output.stdout);
+            addresses.extend(output.lines().filter_map(|line| line.parse::<IpAddr>().ok()));
+        }
+        addresses
+    }
+
+    /// Waits until a CNS service answers with the addresses of these pods, and no others.
+    pub(super) async fn until_resolved(&self, service: &str, namespace: &str, pods: &[&str]) {
+        let mut expected = BTreeSet::new();
+        for pod in pods {
+            expected.insert(self.instance_of(namespace, pod).await.primary_ip.unwrap());
+        }
+        let what = format!("CNS service {service} answers with {pods:?}");
+        self.until(&what, async || self.resolve(service).await == expected).await;
+    }
+
+    /// Waits until there is an event of this reason about an object, and returns the messages of all of them.
+    pub(super) async fn until_event(&self, namespace: &str, object: &str, reason: &str) -> String {
+        let (namespace, selector) = (
+            format!("--namespace={namespace}"),
+            format!("--field-selector=involvedObject.name={object},reason={reason}"),
+        );
+        let messages = "--output=jsonpath={.items[*].message}";
+        let read = async || self.kubectl(&["get", "events", &namespace, &selector, messages]).await;
+        self.until(&format!("an event {reason} about {object}"), async || !read().await.is_empty()).await;
+        read().await
     }
 
     /// The firewall rules of the account.

@@ -186,5 +186,13 @@ pub fn foreign_names(tags: &Tags, cluster: &str) -> BTreeSet<String> {
     foreign.map(|entry| entry.name().to_owned()).collect()
 }
 
+/// The names of services that an instance with these tags is in by `cluster`.
+pub fn own_names(tags: &Tags, cluster: &str) -> BTreeSet<String> {
+    let text = |key: &str| tags.get(key).map(TagValue::to_string);
+    let owned = text(tag::CNS).filter(|_| text(tag::CLUSTER).as_deref() == Some(cluster));
+    let owned = owned.map(|owned| owned.parse::<CnsServices>());
+    owned.into_iter().flatten().flatten().map(|entry| entry.name().to_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests;

@@ -13,5 +13,5 @@ mod merge;
 mod service_name;
 
 pub use self::directory::{Directory, Member, Membership, Note, NoteReason, ServiceKey};
-pub use self::merge::{Change, Conflict, Merge, Wanted, foreign_names, merge, wanted};
+pub use self::merge::{Change, Conflict, Merge, Wanted, foreign_names, merge, own_names, wanted};
 pub use self::service_name::{InvalidServiceName, name_of, service_name};

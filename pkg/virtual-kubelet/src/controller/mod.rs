@@ -74,6 +74,10 @@ pub struct Settings {
     pub host_ip: Option<IpAddr>,
     /// How long CloudAPI may be silent before the node is not ready.
     pub cloudapi_grace: Duration,
+    /// How old the list of firewall rules may become before it is read again.
+    pub firewall_relist: Duration,
+    /// How long an instance must be without its pod before it is deleted.
+    pub orphan_grace: Duration,
 }
 
 /// What a controller works with.
@@ -146,8 +150,8 @@ impl Controller {
         let asked = queue.clone();
         let references =
             References::new(&parts.kube, MOST_WATCHES, fastrand::Rng::new(), move |key| asked.ask(key));
-        let rules =
-            firewall::Keeper::new(parts.triton.clone(), parts.claim.clone(), firewall::Settings::default());
+        let rules = firewall::Settings { relist: settings.firewall_relist, ..firewall::Settings::default() };
+        let rules = firewall::Keeper::new(parts.triton.clone(), parts.claim.clone(), rules);
         let writer = PodWriter::new(parts.kube);
         let exec = parts.ssh.clone().map(|connector| {
             let commands = Commands {
@@ -221,15 +225,32 @@ impl Controller {
         loop {
             let changed = changes.changed().await;
             self.rules.look();
+            let mut others = false;
             for id in changed {
                 let owner = match self.instances.get(id) {
                     Lookup::Present(entry) => Owner::of(entry.expected()),
                     Lookup::Gone(tombstone) => Owner::of(&tombstone.instance),
                     Lookup::Unknown => None,
                 };
-                if let Some(owner) = owner.filter(|owner| self.owns(owner)) {
-                    self.queue.ask(&PodKey { namespace: owner.namespace, name: owner.pod, uid: owner.uid });
+                match owner.filter(|owner| *owner.cluster == *self.settings.cluster) {
+                    Some(owner) if self.owns(&owner) => {
+                        self.queue.ask(&PodKey {
+                            namespace: owner.namespace,
+                            name: owner.pod,
+                            uid: owner.uid,
+                        });
+                    }
+                    Some(_) => {}
+                    None => others = true,
                 }
+            }
+            if others && self.services.others_changed() {
+                // Which pods the names are for is not known before the Services are read anew.
+                self.pods
+                    .state()
+                    .iter()
+                    .filter_map(|pod| PodKey::of(pod))
+                    .for_each(|key| self.queue.ask(&key));
             }
         }
     }

@@ -6,9 +6,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use triton::id::InstanceId;
 
-/// An orphan is deleted only when it was seen as one twice, this far apart.
-pub(super) const APART: Duration = Duration::from_secs(300);
-
 /// No more are deleted in one sweep, so that a cluster that lost its memory loses its instances slowly and somebody
 /// sees the events.
 pub(super) const AT_ONCE: usize = 50;
@@ -21,6 +18,8 @@ pub(super) struct Sweep<'a> {
     pub(super) pods: &'a HashSet<Box<str>>,
     /// Whether both caches are complete and fresh: without that, absence means nothing.
     pub(super) trusted: bool,
+    /// How long an instance must have been an orphan, at least from one sweep to another.
+    pub(super) grace: Duration,
     /// Now.
     pub(super) now: Instant,
 }
@@ -43,7 +42,8 @@ impl Suspects {
         let mut orphans: Vec<(Instant, InstanceId)> = self
             .0
             .iter()
-            .filter(|(_, since)| sweep.now.saturating_duration_since(**since) >= APART)
+            .filter(|(_, since)| **since < sweep.now)
+            .filter(|(_, since)| sweep.now.saturating_duration_since(**since) >= sweep.grace)
             .map(|(id, since)| (*since, *id))
             .collect();
         orphans.sort_unstable();
@@ -57,6 +57,8 @@ mod tests {
 
     use super::*;
 
+    const GRACE: Duration = Duration::from_secs(300);
+
     fn instance(n: u128) -> (InstanceId, Box<str>) {
         (Uuid::from_u128(n).into(), n.to_string().into())
     }
@@ -67,7 +69,7 @@ mod tests {
         trusted: bool,
         now: Instant,
     ) -> Sweep<'a> {
-        Sweep { instances, pods, trusted, now }
+        Sweep { instances, pods, trusted, grace: GRACE, now }
     }
 
     #[tokio::test]
@@ -97,6 +99,15 @@ mod tests {
         let none = HashSet::new();
         let mut suspects = Suspects::default();
         suspects.sweep(&sweep(&many, &none, true, start));
-        assert_eq!(suspects.sweep(&sweep(&many, &none, true, start + APART)).len(), AT_ONCE);
+        assert_eq!(suspects.sweep(&sweep(&many, &none, true, start + GRACE)).len(), AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_deleted_on_the_first_sight_even_without_grace() {
+        let (start, one, none) = (Instant::now(), [instance(1)], HashSet::new());
+        let mut suspects = Suspects::default();
+        let at = |now| Sweep { grace: Duration::ZERO, ..sweep(&one, &none, true, now) };
+        assert!(suspects.sweep(&at(start)).is_empty());
+        assert_eq!(suspects.sweep(&at(start + Duration::from_secs(1))), [one[0].0]);
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use kube::runtime::reflector::{ObjectRef, Store};
-use provider::cns::{Directory, Note, foreign_names};
+use provider::cns::{Directory, Note, NoteReason, foreign_names, own_names};
 use runtime::events::{EventRecorder, Happening, Severity};
 
 /// The namespace and name of the Service that every environment has.
@@ -20,6 +21,8 @@ pub(super) struct Services {
     store: Store<Service>,
     stale: Stale,
     said: Mutex<HashSet<u64>>,
+    /// Whether the directory made last left a Service out because its name was taken.
+    is_name_missing: AtomicBool,
 }
 
 /// Where whoever sees a Service change says so.
@@ -35,7 +38,14 @@ impl Stale {
 
 impl Services {
     pub(super) fn new(store: Store<Service>, stale: Stale) -> Self {
-        Self { store, stale, said: Mutex::default() }
+        Self { store, stale, said: Mutex::default(), is_name_missing: AtomicBool::new(false) }
+    }
+
+    /// An instance that is not the cluster's changed, and with it perhaps which names are free. Says whether a Service
+    /// waits for its name.
+    pub(super) fn others_changed(&self) -> bool {
+        self.stale.mark();
+        self.is_name_missing.load(Ordering::Relaxed)
     }
 
     /// Those of a namespace, and `default/kubernetes`.
@@ -48,22 +58,29 @@ impl Services {
         services
     }
 
-    /// Which Services are CNS services. Names that instances of others carry are not taken.
+    /// Which Services are CNS services. Names that instances of others carry are not taken, but for those that the
+    /// cluster's instances carry already: somebody who takes such a name must not end a service.
     pub(super) fn directory(&self, instances: &triton::reflector::Store, cluster: &str) -> Arc<Directory> {
         let mut known = self.stale.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(directory) = &*known {
             return Arc::clone(directory);
         }
         let services = self.store.state();
-        let foreign: HashSet<String> = match services.iter().any(|service| is_load_balancer(service)) {
-            true => {
-                let entries = instances.entries();
-                entries.iter().flat_map(|entry| foreign_names(&entry.observed().tags, cluster)).collect()
-            }
-            false => HashSet::new(),
+        let entries = match services.iter().any(|service| is_load_balancer(service)) {
+            true => instances.entries(),
+            false => Vec::new(),
         };
+        let mut foreign: HashSet<String> =
+            entries.iter().flat_map(|entry| foreign_names(&entry.observed().tags, cluster)).collect();
+        if !foreign.is_empty() {
+            for name in entries.iter().flat_map(|entry| own_names(&entry.expected().tags, cluster)) {
+                foreign.remove(&name);
+            }
+        }
         let services = services.iter().map(|service| &**service);
         let directory = Arc::new(Directory::read(services, cluster, |name| foreign.contains(name)));
+        let is_name_missing = directory.notes().iter().any(|note| note.reason == NoteReason::NameConflict);
+        self.is_name_missing.store(is_name_missing, Ordering::Relaxed);
         *known = Some(Arc::clone(&directory));
         directory
     }

@@ -14,8 +14,9 @@ use super::Controller;
 use super::orphans::{Suspects, Sweep};
 use crate::pod::PodKey;
 
-/// How often it looks. Looking costs no request.
-const EVERY: Duration = Duration::from_secs(60);
+/// The shortest and the longest pause between sweeps, which cost no request. In between it is a fifth of the grace, so
+/// that an orphan is seen several times before it goes.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// A clean list of instances must not be older than this: three relists.
 const FRESH: Duration = Duration::from_secs(900);
@@ -24,9 +25,10 @@ impl Controller {
     /// Sweeps for ever.
     pub(super) async fn sweep(&self) {
         let mut suspects = Suspects::default();
+        let pause = (self.settings.orphan_grace / 5).clamp(PAUSE.0, PAUSE.1);
         loop {
             self.sweep_once(&mut suspects).await;
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -50,7 +52,9 @@ impl Controller {
                 ssh.forget_all_but(|id| matches!(self.instances.get(id), Lookup::Present(_)));
             }
         }
-        for id in suspects.sweep(&Sweep { instances: &instances, pods: &pods, trusted, now }) {
+        let grace = self.settings.orphan_grace;
+        let sweep = Sweep { instances: &instances, pods: &pods, trusted, grace, now };
+        for id in suspects.sweep(&sweep) {
             let Lookup::Present(entry) = self.instances.get(id) else { continue };
             let Some(owner) = Owner::of(entry.expected()) else { continue };
             let key = PodKey { namespace: owner.namespace, name: owner.pod, uid: owner.uid };

@@ -65,6 +65,13 @@ pub struct Flags {
     /// TRITON_VK_SSH_KEY_PASSPHRASE
     #[arg(long, value_name = "FILE")]
     pub ssh_key: Option<PathBuf>,
+    /// How often the account's firewall rules are read: so long one that somebody changed or deleted may stay so
+    // No event of the changefeed tells of rules, so only a list does.
+    #[arg(long, default_value = "5m", value_parser = duration, value_name = "DURATION")]
+    pub firewall_relist: Duration,
+    /// How long an instance must be without its pod, seen so all the time, before it is deleted as an orphan
+    #[arg(long, default_value = "5m", value_parser = duration, value_name = "DURATION")]
+    pub orphan_grace: Duration,
     /// Where to answer /healthz, /livez, /readyz and /metrics; :PORT for all addresses
     // 10255 is what the original's --metrics-addr says; 10258 is the cloud controller manager's.
     #[arg(long, visible_alias = "metrics-addr", default_value = "0.0.0.0:10255", value_parser = listen_address, value_name = "ADDRESS")]

@@ -144,6 +144,15 @@ fn foreign_names_are_those_of_others(#[case] pairs: &[(&str, &str)], #[case] nam
     assert_eq!(foreign_names(&tags(pairs), "prod").into_iter().collect::<Vec<_>>(), names);
 }
 
+#[rstest]
+#[case::no_tag(&[(tag::CLUSTER, "prod")], &[])]
+#[case::ours(&[(tag::CLUSTER, "prod"), (tag::CNS, "web:80,api")], &["api", "web"])]
+#[case::another_cluster_s(&[(tag::CLUSTER, "dev"), (tag::CNS, "web:80")], &[])]
+#[case::unreadable(&[(tag::CLUSTER, "prod"), (tag::CNS, "web,,")], &[])]
+fn own_names_are_those_of_the_cluster(#[case] pairs: &[(&str, &str)], #[case] names: &[&str]) {
+    assert_eq!(own_names(&tags(pairs), "prod").into_iter().collect::<Vec<_>>(), names);
+}
+
 fn entry() -> impl Strategy<Value = String> {
     let odd = prop::sample::select(vec!["A:port=080", "b:weight= 3x", "C", "_d._tcp:1"]);
     prop_oneof![3 => "[a-d](:[1-3])?", 1 => odd.prop_map(str::to_owned)]

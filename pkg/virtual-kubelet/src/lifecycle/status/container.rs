@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
-    PodStatus,
+    PodStatus, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use provider::names::tag;
 use triton::id::InstanceId;
 use triton::reflector::Entry;
 
@@ -80,6 +81,27 @@ pub(super) fn write(status: &mut PodStatus, draft: &Draft<'_>, entry: Option<&En
     container.restart_count = run.restarts;
     container.ready = run.ready;
     container.started = Some(run.started);
+    if let (Some(entry), State::Running { .. }) = (entry, &run.state)
+        && has_its_resources(draft, entry)
+    {
+        let spec = draft.was.container().and_then(|container| container.resources.as_ref());
+        let requests = spec.and_then(|resources| resources.requests.clone());
+        container.allocated_resources = requests.filter(|requests| !requests.is_empty());
+        container.resources =
+            Some(ResourceRequirements { claims: None, ..spec.cloned().unwrap_or_default() });
+    }
+}
+
+/// Whether the instance's package is the one for what the pod asks now. Until then the status keeps the resources that
+/// it has, as while any kubelet resizes; and without any there, the API server refuses a resize.
+fn has_its_resources(draft: &Draft<'_>, entry: &Entry) -> bool {
+    let Some(Ok(desired)) = draft.observed.desired else {
+        return false;
+    };
+    let (now, soon) = (entry.observed(), entry.expected());
+    now.package == soon.package
+        && desired.request.tags.get(tag::RESOURCES) == now.tags.get(tag::RESOURCES)
+        && desired.request.tags.get(tag::RESOURCES) == soon.tags.get(tag::RESOURCES)
 }
 
 /// The pod is over: its container is neither ready nor started.
