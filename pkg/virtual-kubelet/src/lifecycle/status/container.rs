@@ -87,7 +87,8 @@ pub(super) fn write(status: &mut PodStatus, draft: &Draft<'_>, entry: Option<&En
         let spec = draft.was.container().and_then(|container| container.resources.as_ref());
         let requests = spec.and_then(|resources| resources.requests.clone());
         container.allocated_resources = requests.filter(|requests| !requests.is_empty());
-        container.resources = Some(ResourceRequirements { claims: None, ..spec.cloned().unwrap_or_default() });
+        container.resources =
+            Some(ResourceRequirements { claims: None, ..spec.cloned().unwrap_or_default() });
     }
 }
 
