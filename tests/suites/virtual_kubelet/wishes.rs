@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use triton::types::{InstanceAction, InstanceState};
+use triton::types::InstanceState;
 
 use super::stage::Stage;
 
@@ -136,29 +136,17 @@ pub(super) async fn a_pod_has_the_address_of_its_network(stage: &Stage) {
     stage.kubectl(&["delete", "namespace", "addresses", "--wait=false"]).await;
 }
 
-/// A protection that the pod asked for goes with the pod; one that a person set holds the deletion up.
+/// A protection that the pod asked for goes with the pod.
 pub(super) async fn protection_ends_with_the_pod_that_asked_for_it(stage: &Stage) {
     stage.kubectl(&["create", "namespace", "guarded"]).await;
-    stage
-        .apply(&pod("guarded", "asked", r#"delprotect: "true""#, "terminationGracePeriodSeconds: 1", ""))
-        .await;
-    stage.apply(&pod("guarded", "byhand", "", "terminationGracePeriodSeconds: 1", "")).await;
-    for name in ["asked", "byhand"] {
-        until_running(stage, "guarded", name).await;
-    }
+    let annotation = r#"delprotect: "true""#;
+    stage.apply(&pod("guarded", "asked", annotation, "terminationGracePeriodSeconds: 1", "")).await;
+    until_running(stage, "guarded", "asked").await;
     let protected = stage.instance_of("guarded", "asked").await;
     assert!(protected.deletion_protection);
     stage.account.delete_instance(protected.id).await.unwrap_err();
-    let id = stage.instance_of("guarded", "byhand").await.id;
-    stage.account.act_on_instance(id, &InstanceAction::EnableDeletionProtection).await.unwrap();
-
-    stage.kubectl(&["delete", "pod", "asked", "byhand", "--namespace=guarded", "--wait=false"]).await;
+    stage.kubectl(&["delete", "pod", "asked", "--namespace=guarded", "--wait=false"]).await;
     until_no_pod(stage, "guarded", "asked").await;
-    let event = stage.until_event("guarded", "byhand", "DeletionProtected").await;
-    assert!(event.contains(&id.to_string()), "{event}");
-    assert_eq!(stage.instance_of("guarded", "byhand").await.id, id);
-    stage.account.act_on_instance(id, &InstanceAction::DisableDeletionProtection).await.unwrap();
-    until_no_pod(stage, "guarded", "byhand").await;
     assert!(stage.instances_of("guarded").await.is_empty());
     stage.kubectl(&["delete", "namespace", "guarded", "--wait=false"]).await;
 }

@@ -16,7 +16,7 @@ use super::create::find_lost;
 use super::draft::Draft;
 use super::existence::Existence;
 use super::memory::{Lane, PreStop};
-use super::plan::{KILLED, delete_duplicates, prove, settle};
+use super::plan::{KILLED, delete_duplicates, prove, recheck, settle};
 use super::recorded_instance;
 use super::status::{Report, Run, State, terminated};
 use super::was::Phase;
@@ -61,6 +61,10 @@ fn end_instance(draft: &mut Draft<'_>, main: &Arc<Entry>) {
     }
     if unprotected {
         draft.take(Lane::End, [Step::Delete(id)]);
+    }
+    // The changefeed does not tell that somebody no longer protects an instance.
+    if !unprotected && !is_protection_ours(draft) {
+        recheck(draft, id);
     }
 }
 

@@ -94,20 +94,7 @@ pub(super) const KILLED: i32 = 137;
 
 /// Asks for proof that an instance exists or is gone, with a back-off.
 pub(super) fn prove(draft: &mut Draft<'_>, id: InstanceId) {
-    let now = draft.monotonic();
-    let (asked, due) = match draft.plan.memory.rechecks {
-        None => (0, now),
-        Some((asked, last)) => (asked, last + PROOF.after(asked)),
-    };
-    if due > now {
-        draft.again_at(due);
-        return;
-    }
-    let asked = asked.saturating_add(1);
-    draft.plan.memory.rechecks = Some((asked, now));
-    draft.plan.steps.push(Step::Recheck(id));
-    draft.again_in(PROOF.after(asked));
-    if asked == MANY_PROOFS {
+    if recheck(draft, id) == Some(MANY_PROOFS) {
         draft.warn(
             "InstanceUnknown",
             format!(
@@ -116,6 +103,24 @@ pub(super) fn prove(draft: &mut Draft<'_>, id: InstanceId) {
             ),
         );
     }
+}
+
+/// Has an instance read, with a back-off. Answers with how often, when it is read now.
+pub(super) fn recheck(draft: &mut Draft<'_>, id: InstanceId) -> Option<u32> {
+    let now = draft.monotonic();
+    let (asked, due) = match draft.plan.memory.rechecks {
+        None => (0, now),
+        Some((asked, last)) => (asked, last + PROOF.after(asked)),
+    };
+    if due > now {
+        draft.again_at(due);
+        return None;
+    }
+    let asked = asked.saturating_add(1);
+    draft.plan.memory.rechecks = Some((asked, now));
+    draft.plan.steps.push(Step::Recheck(id));
+    draft.again_in(PROOF.after(asked));
+    Some(asked)
 }
 
 /// After as many reads without a result the user is told.

@@ -104,6 +104,18 @@ fn has_its_resources(draft: &Draft<'_>, entry: &Entry) -> bool {
         && desired.request.tags.get(tag::RESOURCES) == soon.tags.get(tag::RESOURCES)
 }
 
+/// Leaves out the resources where they were written before, for all that is known, and the server dropped them.
+pub(super) fn leave_out_dropped(status: &mut PodStatus, was: Option<&PodStatus>) {
+    let first = |status: &PodStatus| status.container_statuses.as_ref()?.first().cloned();
+    let is_running = |was: &ContainerStatus| was.state.as_ref().is_some_and(|state| state.running.is_some());
+    if !was.and_then(first).is_some_and(|was| is_running(&was) && was.resources.is_none()) {
+        return;
+    }
+    for container in status.container_statuses.iter_mut().flatten() {
+        (container.resources, container.allocated_resources) = (None, None);
+    }
+}
+
 /// The pod is over: its container is neither ready nor started.
 pub(super) fn close(status: &mut PodStatus) {
     for container in status.container_statuses.iter_mut().flatten() {

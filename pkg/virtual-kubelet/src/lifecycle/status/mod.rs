@@ -101,9 +101,11 @@ pub(super) fn status(draft: &Draft<'_>, report: &Report<'_>) -> Option<Box<PodSt
         container::close(&mut status);
     }
     conditions::write(&mut status, draft, report);
-    // Servers that do not know the field drop it; it alone is no reason to write.
-    status.observed_generation = was.and_then(|was| was.observed_generation);
-    if was == Some(&status) {
+    // Servers that do not know these fields drop them; they alone are no reason to write.
+    let mut kept = status.clone();
+    kept.observed_generation = was.and_then(|was| was.observed_generation);
+    container::leave_out_dropped(&mut kept, was);
+    if was == Some(&kept) {
         return None;
     }
     status.observed_generation = pod.metadata.generation;

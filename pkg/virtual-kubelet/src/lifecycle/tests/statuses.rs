@@ -49,6 +49,41 @@ fn a_server_that_drops_the_observed_generation_is_not_written_to_again() {
 }
 
 #[test]
+fn the_status_has_the_resources_that_the_instance_was_chosen_for() {
+    let memory = |memory: &str| json!({"limits": {"memory": memory}, "requests": {"memory": memory}});
+    let asking = |scene: Scene, resources: Value, tag: &str| {
+        let containers = json!([{"name": "main", "image": "ubuntu", "resources": resources}]);
+        let mut scene = scene.pod(json!({"spec": {"containers": containers}}));
+        scene.desired.as_mut().unwrap().request.tags.insert("k8s.resources".to_owned(), tag.into());
+        scene
+    };
+    let sized = |tag: &str| {
+        let mut instance = running(1);
+        instance.tags.insert("k8s.resources".to_owned(), tag.into());
+        instance
+    };
+    let shown = |scene: &Scene| {
+        let container = scene.container();
+        assert_eq!(
+            serde_json::to_value(&container.allocated_resources).unwrap(),
+            serde_json::to_value(&container.resources.as_ref().unwrap().requests).unwrap()
+        );
+        serde_json::to_value(container.resources).unwrap()
+    };
+    let scene = asking(Scene::new().done().after(1), memory("1Gi"), "one").with(sized("one")).accepted();
+    assert_eq!(shown(&scene), memory("1Gi"));
+    // Resized: the old ones until the instance is so.
+    let scene = asking(scene, memory("2Gi"), "two").accepted();
+    assert_eq!(shown(&scene), memory("1Gi"));
+    let mut scene = scene.with(sized("two")).accepted();
+    assert_eq!(shown(&scene), memory("2Gi"));
+    // A server that drops the fields is not written to for them again.
+    let status = scene.pod.status.as_mut().unwrap().container_statuses.as_mut().unwrap();
+    (status[0].resources, status[0].allocated_resources) = (None, None);
+    assert_eq!(scene.plan().status, None);
+}
+
+#[test]
 fn times_are_written_in_whole_seconds_as_the_server_keeps_them() {
     let mut scene = Scene::new().with(running(1));
     scene.elapsed += Duration::from_millis(300);
