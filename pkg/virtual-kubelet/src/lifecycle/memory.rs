@@ -326,13 +326,14 @@ impl Create {
         self.not_before = Some(now + RESTART.after(self.failures));
     }
 
-    /// There is this instance: no attempt is in doubt or refused any more. Those that failed are remembered until
-    /// one runs.
-    pub(super) fn settled(&mut self, id: InstanceId, now: Instant) {
+    /// There is this instance: no attempt is refused any more, and none of its name is in doubt. Those that failed are
+    /// remembered until one runs.
+    pub(super) fn settled(&mut self, id: InstanceId, name: &str, now: Instant) {
         if self.made.is_none_or(|(made, _)| made != id) {
             self.made = Some((id, now));
         }
-        self.doubt = None;
+        // An instance of another name was made by somebody else: what was asked for may still come.
+        self.doubt = self.doubt.take().filter(|doubt| doubt.name != name);
         self.refused = None;
         self.outages = 0;
         self.not_before = None;

@@ -60,7 +60,7 @@ fn live<'a>(draft: &mut Draft<'a>, existence: &Existence<'a>) {
 /// Takes an instance for the pod's.
 pub(super) fn settle(draft: &mut Draft<'_>, main: &Entry) {
     let now = draft.monotonic();
-    draft.plan.memory.create.settled(main.id(), now);
+    draft.plan.memory.create.settled(main.id(), &main.observed().name, now);
 }
 
 /// Deletes the instances of the pod that are not the one. The status that names the one is written before.
