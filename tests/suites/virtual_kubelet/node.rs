@@ -177,7 +177,7 @@ async fn a_node_appears_with_everything_that_manifests_select_on() {
         ("patch", "node/worker-1"),
         ("list", "nodes"),
         ("create", "pods"),
-        ("patch", "pods"),
+        ("update", "pods"),
         ("update", "secrets"),
     ] {
         let line = ["auth", "can-i", verb, object, account];

@@ -41,24 +41,31 @@ impl Controller {
     }
 
     async fn look_at_pod(self: &Arc<Self>, key: &PodKey, pod: &Arc<Pod>, record: &mut Record) {
+        if let Some(until) = record.awaits(pod, Instant::now()) {
+            return self.queue.ask_at(key, until);
+        }
         let instances = self.instances_of(key);
         let wish = self.wish(key, pod, instances.first().map(|entry| &**entry));
         let verdicts = self.probe(key, pod);
         let plan = plan(&self.observe(pod, &wish, &instances, record, verdicts));
-        // Before anything is done: a step that is interrupted is remembered as one that may have taken effect.
+        if let Some(status) = &plan.status {
+            match self.writer.write_status(pod, key, status).await {
+                Ok(true) => record.wrote(pod, Instant::now()),
+                // The watch brings what it has become, and with it another look.
+                Ok(false) => return self.queue.ask_at(key, record.failed(Instant::now())),
+                Err(error) => {
+                    tracing::warn!(pod = %key, error = %one_line(&error), "the status could not be written");
+                    return self.queue.ask_at(key, record.failed(Instant::now()));
+                }
+            }
+        }
+        // Before any step: one that is interrupted is remembered as one that may have taken effect.
         record.memory = plan.memory;
         for note in &plan.notes {
             self.say(pod, note);
         }
         if let Some(at) = plan.again {
             self.queue.ask_at(key, at);
-        }
-        if let Some(status) = &plan.status {
-            if let Err(error) = self.writer.write_status(pod, key, status).await {
-                tracing::warn!(pod = %key, error = %one_line(&error), "the status could not be written");
-                return self.queue.ask_at(key, record.failed(Instant::now()));
-            }
-            record.succeeded();
         }
         for step in &plan.steps {
             if let Step::PreStop(id) = step {

@@ -25,19 +25,23 @@ impl PodWriter {
         Self(client)
     }
 
-    /// Writes the status of a pod. A pod that is gone, or has been replaced by another of its name, has none to
-    /// write; that is no error.
+    /// Writes the status of a pod, unless the pod has changed since it was observed or is gone: a status that was made
+    /// of an older one would undo what was written since. Says whether it was written.
     pub(super) async fn write_status(
         &self,
         pod: &Pod,
         key: &PodKey,
         status: &PodStatus,
-    ) -> Result<(), ApiError> {
+    ) -> Result<bool, ApiError> {
         let patch = status_patch(pod, &key.uid, status);
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         // Only the success counts; the object comes by the watch.
         let written = self.pods(key).patch_status(&key.name, &params, &Patch::Strategic(patch)).await;
-        settled(written.map(drop))
+        match written.map_err(ApiError::from) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes a pod's tolerations, unless the pod has changed meanwhile.
@@ -94,8 +98,8 @@ fn settled(written: Result<(), kube::Error>) -> Result<(), ApiError> {
     }
 }
 
-/// A strategic merge patch that gives the pod of this UID this status: what it has and should not have is removed,
-/// fields that this program does not know stay, and conditions of others too.
+/// A strategic merge patch that gives the pod of this UID, as it was observed, this status: what it has and should not
+/// have is removed, fields that this program does not know stay, and conditions of others too.
 fn status_patch(pod: &Pod, uid: &str, status: &PodStatus) -> Value {
     let fields = |status: &PodStatus| match serde_json::to_value(status) {
         Ok(Value::Object(fields)) => fields,
@@ -112,7 +116,7 @@ fn status_patch(pod: &Pod, uid: &str, status: &PodStatus) -> Value {
             items.push(json!({"$patch": "replace"}));
         }
     }
-    json!({"metadata": {"uid": uid}, "status": patch})
+    json!({"metadata": {"uid": uid, "resourceVersion": pod.metadata.resource_version}, "status": patch})
 }
 
 #[cfg(test)]
@@ -121,7 +125,7 @@ mod tests {
 
     fn pod(status: Value) -> Pod {
         serde_json::from_value(
-            json!({"metadata": {"name": "a", "namespace": "b", "uid": "u"}, "status": status}),
+            json!({"metadata": {"name": "a", "namespace": "b", "uid": "u", "resourceVersion": "7"}, "status": status}),
         )
         .unwrap()
     }
@@ -136,7 +140,7 @@ mod tests {
         assert_eq!(
             status_patch(&old, "u", &new.status.unwrap()),
             json!({
-                "metadata": {"uid": "u"},
+                "metadata": {"uid": "u", "resourceVersion": "7"},
                 "status": {
                     "phase": "Running", "reason": null, "message": null, "podIP": "10.0.0.2",
                     "podIPs": [{"ip": "10.0.0.2"}, {"$patch": "replace"}],
