@@ -14,8 +14,9 @@ use tracing_subscriber::{EnvFilter, Layer};
 use self::export::Exporter;
 
 /// What is never of use: kube logs an error of its own for each call that fails, which the caller reports better, and
-/// the crate below our leader election tells what we tell.
-const ALWAYS: &str = "kube_client::client::builder=off,kube_leader_election=warn";
+/// the crate below our leader election tells what we tell. russh's errors come to its caller too; on its own it logs what
+/// peers send after the end of a command, and may show what was sent.
+const ALWAYS: &str = "kube_client::client::builder=off,kube_leader_election=warn,russh=off";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
