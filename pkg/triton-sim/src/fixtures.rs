@@ -21,7 +21,7 @@
 //! | `ae700006-…` | the same of `initech` |
 //! | `c0de0001-…` to `c0de0004-…` | compute nodes of 2 TiB memory and 64 TiB disk, room for thousands |
 //!
-//! [`example`] adds the objects that a well-known manifest names.
+//! [`example::add`] adds the objects that a well-known manifest names; [`Simulator`](crate::Simulator) calls it.
 
 pub mod example;
 
@@ -134,7 +134,6 @@ pub fn data_center(settings: Settings, now: Timestamp, keys: &[String]) -> Resul
     add_networks(&mut world, &ids);
     add_packages(&mut world, &ids);
     add_images(&mut world, &ids, now);
-    example::add(&mut world, &ids, now);
     for (number, id) in (1..).zip(ids.nodes) {
         world.add_compute_node(ComputeNode::new(id, format!("cn{number}"), 2 << 20, 64 << 20));
     }

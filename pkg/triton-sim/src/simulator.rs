@@ -138,8 +138,9 @@ fn build(
     keys: &[&PublicKey],
 ) -> Result<World, StartError> {
     let lines: Vec<String> = keys.iter().map(|key| key.to_openssh()).collect();
-    let mut world =
-        fixtures::data_center(settings, jiff::Timestamp::now(), &lines).map_err(StartError::World)?;
+    let now = jiff::Timestamp::now();
+    let mut world = fixtures::data_center(settings, now, &lines).map_err(StartError::World)?;
+    fixtures::example::add(&mut world, ids, now);
     if let Some(account) = world.account_mut(ids.acme) {
         login.clone_into(&mut account.login);
     }

@@ -146,10 +146,10 @@ async fn everything_around_instances_is_there() {
     assert_eq!(client.get_datacenter("dc1").await.expect("a URL"), simulator.url());
     assert_eq!(client.list_services().await.expect("services").get("cloudapi"), Some(simulator.url()));
     assert_eq!(client.list_keys().await.expect("keys").items.len(), 1);
-    assert_eq!(client.list_packages(&ListPackages::default()).await.expect("packages").items.len(), 6);
+    assert_eq!(client.list_packages(&ListPackages::default()).await.expect("packages").items.len(), 7);
     assert_eq!(&*client.get_package("g1.nano").await.expect("a package").name, "g1.nano");
     let images = client.list_images(&ListImages::default()).await.expect("images");
-    assert!(images.is_clean() && images.items.len() == 5, "{images:?}");
+    assert!(images.is_clean() && images.items.len() == 6, "{images:?}");
     let networks = client.list_networks(&ListNetworks::default()).await.expect("networks");
     assert!(networks.is_clean() && networks.items.iter().any(|it| it.id == ids.pool));
 
