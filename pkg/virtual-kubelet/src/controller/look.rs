@@ -45,7 +45,10 @@ impl Controller {
             return self.queue.ask_at(key, until);
         }
         let instances = self.instances_of(key);
-        let wish = self.wish(key, pod, instances.first().map(|entry| &**entry));
+        // Of duplicates the one that the status names stays, so it is the one to keep true.
+        let named = recorded_instance(pod);
+        let main = instances.iter().find(|entry| Some(entry.id()) == named).or(instances.first());
+        let wish = self.wish(key, pod, main.map(|entry| &**entry));
         let verdicts = self.probe(key, pod);
         let plan = plan(&self.observe(pod, &wish, &instances, record, verdicts));
         if let Some(status) = &plan.status {
@@ -116,7 +119,7 @@ impl Controller {
     }
 
     /// The pod of this key, if there is one.
-    fn pod(&self, key: &PodKey) -> Option<Arc<Pod>> {
+    pub(super) fn pod(&self, key: &PodKey) -> Option<Arc<Pod>> {
         let pod = self.pods.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
         (pod.metadata.uid.as_deref() == Some(&*key.uid)).then_some(pod)
     }

@@ -5,13 +5,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use provider::names::tag;
+use runtime::events::Severity;
 use runtime::exit::one_line;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
-use triton::types::Tags;
+use triton::types::{TagValue, Tags};
 
 use super::Controller;
-use crate::firewall::{Keeper, Known, Wanted};
+use crate::firewall::{Failure, Keeper, Known, RuleStep, Wanted};
+use crate::lifecycle::Note;
 use crate::pod::{Demand, FirewallDemand, PodKey};
 
 /// Changes that come together are looked at together.
@@ -19,6 +21,9 @@ const TOGETHER: Duration = Duration::from_millis(100);
 
 /// The pause after a look at which nothing could be done.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// So many pods are told of a rule that could not be made: those of a Deployment all need it.
+const MOST_TOLD: usize = 10;
 
 /// What the firewall needs to know of a pod.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +37,8 @@ struct Need {
 #[derive(Debug)]
 pub(super) struct Rules {
     keeper: Keeper,
-    needs: Mutex<HashMap<PodKey, Need>>,
+    /// By pod; `None` for one whose wishes make no sense, which gets no instance.
+    needs: Mutex<HashMap<PodKey, Option<Need>>>,
     changed: Notify,
 }
 
@@ -45,13 +51,32 @@ impl Rules {
     pub(super) fn need(&self, key: &PodKey, demand: &Demand) {
         let mut tags = demand.tags.clone();
         tags.retain(|key, _| key == tag::PORTS || key == tag::GROUP);
-        let need = Need { demand: demand.firewall.clone(), tags };
+        self.set(key, Some(Need { demand: demand.firewall.clone(), tags }));
+    }
+
+    /// A pod needs nothing, because it is refused. What its instance needs, should there be one, its tags tell.
+    pub(super) fn need_nothing(&self, key: &PodKey) {
+        self.set(key, None);
+    }
+
+    fn set(&self, key: &PodKey, need: Option<Need>) {
         let mut needs = self.needs();
         if needs.get(key) != Some(&need) {
             needs.insert(key.clone(), need);
             drop(needs);
             self.look();
         }
+    }
+
+    /// The pods that need a rule which has this in its description.
+    fn concerned(&self, rule: &str) -> Vec<PodKey> {
+        let is_concerned = |need: &Need| {
+            let mut values = need.tags.values().filter_map(TagValue::as_str);
+            values.any(|value| rule.contains(value))
+        };
+        let needs = self.needs();
+        let concerned = needs.iter().filter(|(_, need)| need.as_ref().is_some_and(is_concerned));
+        concerned.map(|(key, _)| key.clone()).take(MOST_TOLD).collect()
     }
 
     /// A pod is gone.
@@ -77,7 +102,7 @@ impl Rules {
         self.changed.notify_one();
     }
 
-    fn needs(&self) -> MutexGuard<'_, HashMap<PodKey, Need>> {
+    fn needs(&self) -> MutexGuard<'_, HashMap<PodKey, Option<Need>>> {
         // Nothing panics while holding the lock; should it ever, the needs are still usable.
         self.needs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,7 +125,9 @@ impl Controller {
         let mut wanted =
             Wanted::new(&self.settings.cluster, if whole { Known::Everything } else { Known::InPart });
         for (key, need) in self.rules.needs().iter() {
-            wanted.add_pod(&key.namespace, &need.demand, &need.tags);
+            if let Some(need) = need {
+                wanted.add_pod(&key.namespace, &need.demand, &need.tags);
+            }
         }
         for entry in self.instances.entries() {
             wanted.add_instance(&entry.expected().tags);
@@ -108,13 +135,27 @@ impl Controller {
         match self.rules.keeper.ensure(&wanted).await {
             Ok(ensured) => {
                 for failure in &ensured.failures {
-                    tracing::warn!(step = ?failure.step, error = %one_line(&failure.error), "a firewall rule is not as it should be");
+                    self.tell_of_rule(failure);
                 }
                 ensured.again.unwrap_or_else(|| Instant::now() + AGAIN)
             }
             Err(error) => {
                 tracing::warn!(error = %one_line(&error), "the firewall rules are not kept");
                 Instant::now() + AGAIN
+            }
+        }
+    }
+
+    /// Tells of a rule that is not as it should be: in the log, and to some of the pods that need it.
+    fn tell_of_rule(&self, failure: &Failure) {
+        let error = one_line(&failure.error);
+        tracing::warn!(step = ?failure.step, %error, "a firewall rule is not as it should be");
+        let Some(RuleStep::Create { key, .. }) = &failure.step else { return };
+        let message = format!("Firewall rule {} could not be made: {error}", key.as_str());
+        for key in self.rules.concerned(key.as_str()) {
+            if let Some(pod) = self.pod(&key) {
+                let reason = "FailedFirewallRule";
+                self.say(&pod, &Note { severity: Severity::Warning, reason, message: message.clone() });
             }
         }
     }

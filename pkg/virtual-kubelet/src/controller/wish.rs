@@ -15,9 +15,7 @@ use super::references::Known as Read;
 use crate::catalog::{Catalog, capacity};
 use crate::lifecycle::{Note, Step};
 use crate::pod::drift::{self, CnsTags};
-use crate::pod::env::{
-    self, Environment, Known, Outcome, Reference, ReferenceKind, Resolved, Source, Sources,
-};
+use crate::pod::env::{self, Environment, Known, Outcome, Reference, ReferenceKind, Source, Sources};
 use crate::pod::{Demand, Desired, PodKey, Refusal, RefusalReason, Resources, Warning};
 
 /// What a pod's instance should be, as far as that is known.
@@ -38,16 +36,19 @@ impl Controller {
         let demand = match Demand::read(pod, &self.settings.cluster, &self.settings.node) {
             Ok(demand) => demand,
             Err(refusal) => {
+                self.rules.need_nothing(key);
                 wish.desired = Some(Err(refusal));
                 return wish;
             }
         };
         self.rules.need(key, &demand);
-        let (Some(catalog), Some(environment)) =
-            (self.catalog.catalog(), self.environment(key, pod, entry, &demand))
-        else {
-            return wish;
+        let Some(catalog) = self.catalog.catalog() else { return wish };
+        let known = Known {
+            pod_ips: addresses(pod, entry),
+            host_ip: self.settings.host_ip,
+            capacity: package_capacity(&catalog, &demand),
         };
+        let environment = env::resolve(pod, &self.sources(key, pod), &known);
         wish.warn(environment.warnings);
         let environment = match environment.outcome {
             Outcome::Complete(environment) => environment,
@@ -59,22 +60,6 @@ impl Controller {
         };
         wish.resolve(self, pod, entry, (demand, &catalog, environment));
         wish
-    }
-
-    fn environment(
-        &self,
-        key: &PodKey,
-        pod: &Pod,
-        entry: Option<&Entry>,
-        demand: &Demand,
-    ) -> Option<Resolved> {
-        let catalog = self.catalog.catalog()?;
-        let known = Known {
-            pod_ips: addresses(pod, entry),
-            host_ip: self.settings.host_ip,
-            capacity: package_capacity(&catalog, demand),
-        };
-        Some(env::resolve(pod, &self.sources(key, pod), &known))
     }
 
     /// The ConfigMaps, Secrets and Services that a pod's environment is made of. They are followed from now on.
