@@ -26,8 +26,22 @@ spec:
     )
 }
 
+/// A pod that gets no instance, because it asks for two containers.
+const REFUSED: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: refused, namespace: fire}
+spec:
+  nodeSelector: {type: virtual-kubelet}
+  tolerations: [{key: virtual-kubelet.io/provider, operator: Exists}]
+  containers:
+  - {name: main, image: base-64-lts, ports: [{containerPort: 8081}]}
+  - {name: second, image: base-64-lts}
+";
+
 /// Rules are shared by pods of the same ports and of the same group; one that is deleted, disabled or edited by hand is
-/// put right; rules of others stay as they are; and none of ours is left when the last pod is gone.
+/// put right; rules of others stay as they are; and none of ours is left when the last pod is gone. A pod that is refused
+/// changes none of that.
 ///
 /// The kubelet must read the rules often.
 pub(super) async fn rules_are_kept(stage: &Stage) {
@@ -42,6 +56,7 @@ pub(super) async fn rules_are_kept(stage: &Stage) {
         )
         .await,
     ];
+    stage.apply(REFUSED).await;
     stage
         .apply(&[deployment("one", "red"), deployment("two", "red"), deployment("three", "blue")].concat())
         .await;

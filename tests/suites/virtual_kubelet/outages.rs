@@ -6,7 +6,7 @@ use triton_sim::cloudapi::Operation;
 use triton_sim::faults::{FaultPlan, Rate, RequestFaults, Target};
 use triton_sim::{Preset, Settings};
 
-use super::stage::Stage;
+use super::stage::{NODE, Stage};
 
 /// A pod of this name in `default`.
 fn pod(name: &str, seconds: u32) -> String {
@@ -66,6 +66,11 @@ async fn belief(stage: &Stage) -> String {
     stage.of_pods("default", "app=web", path).await
 }
 
+/// The pods that are there.
+async fn uids(stage: &Stage) -> String {
+    stage.kubectl(&["get", "pods", "--output=jsonpath={.items[*].metadata.uid}"]).await
+}
+
 /// Waits until so many requests of an operation have come since faults were last set; and nothing else may change.
 async fn until_asked(stage: &Stage, operation: Operation, times: u64) {
     let what = format!("{times} requests {}", operation.name());
@@ -115,8 +120,11 @@ async fn outages_lies_and_lost_answers_change_no_pod_and_make_none_twice() {
     stage.start_kubelet(&flags).await;
     stage.until("the orphan is gone", async || !truth(&stage).contains(&"orphan".to_owned())).await;
     assert_eq!(belief(&stage).await, before, "after all that");
+
+    refused_rules(&stage).await;
+    silent(&mut stage).await;
     let left: BTreeSet<String> = truth(&stage).into_iter().collect();
-    assert!(left.len() == 6 && left.contains("coming") && left.contains("torn"), "{left:?}");
+    assert!(left.len() == 7 && left.contains("coming") && left.contains("torn"), "{left:?}");
 }
 
 /// CloudAPI answers nothing but errors: no pod changes, and what is asked of the kubelet meanwhile waits.
@@ -163,6 +171,39 @@ async fn lost_answers(stage: &Stage) {
         assert_eq!(truth(stage).iter().filter(|pod| *pod == name).count(), 1, "{name}");
     }
     set_sound(stage);
+}
+
+/// A firewall rule is refused: the pod that needs it says so, and runs all the same; the rule is made later.
+async fn refused_rules(stage: &Stage) {
+    let faults = RequestFaults { error_rate: Some(Rate::ALWAYS), ..RequestFaults::default() };
+    set_faults(stage, Target::Operation(Operation::CreateFirewallRule), faults);
+    stage.apply(&pod("open", 1).replace("base-64-lts", "base-64-lts, ports: [{containerPort: 8082}]")).await;
+    let message = stage.until_event("default", "open", "FailedFirewallRule").await;
+    assert!(message.contains("could not be made"), "{message}");
+    stage.until_field("pod/open", "{.status.phase}", "Running").await;
+    set_sound(stage);
+    let made = async || stage.rules().await.iter().any(|rule| rule.rule.contains("8082"));
+    stage.until("the rule is made", made).await;
+}
+
+/// CloudAPI is silent for longer than the node's grace: the node is not ready, and its pods are not evicted for that,
+/// whenever the silence ends.
+async fn silent(stage: &mut Stage) {
+    assert!(stage.kubelets.last_mut().unwrap().stop("TERM").await.unwrap().success());
+    stage.start_kubelet(&["--cloudapi-grace=2s"]).await;
+    let end = "{.spec.tolerations[?(@.key==\"node.kubernetes.io/not-ready\")].tolerationSeconds}";
+    assert_eq!(stage.field("pod/coming", end).await, "300");
+    let pods = uids(stage).await;
+    let node = "{.status.conditions[?(@.type==\"Ready\")].status}";
+    let faults = RequestFaults { unavailable_rate: Some(Rate::ALWAYS), ..RequestFaults::default() };
+    set_faults(stage, Target::All, faults);
+    stage.simulator.control().cut_feeds();
+    stage.until_field(&format!("node/{NODE}"), node, "False").await;
+    stage.until_field("pod/coming", end, "").await;
+    set_sound(stage);
+    stage.until_field(&format!("node/{NODE}"), node, "True").await;
+    stage.until_field("deployment/web", "{.status.readyReplicas}", "3").await;
+    assert_eq!(uids(stage).await, pods, "the same pods as before");
 }
 
 async fn until_gone(stage: &Stage, pod: &str) {
