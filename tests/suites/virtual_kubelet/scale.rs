@@ -1,0 +1,1 @@
+//! Many pods on one node.
