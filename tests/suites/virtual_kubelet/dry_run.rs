@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use suites::control_plane::Options;
+use triton::id::InstanceId;
 use triton::types::{CreateFirewallRule, InstanceState};
 use triton_sim::{Preset, Settings};
 
@@ -74,6 +75,11 @@ async fn written(stage: &Stage) -> BTreeSet<String> {
     all
 }
 
+/// The instance of a pod.
+async fn id_of(stage: &Stage, pod: &str) -> InstanceId {
+    stage.instance_of("default", pod).await.id
+}
+
 #[tokio::test]
 async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
     let mut stage = Stage::empty(Settings::preset(Preset::Development), &audited(), &[NODE]).await;
@@ -105,10 +111,6 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
 
     // While nobody looks, all that can happen to a pod happens to one.
     let mut expected = Vec::new();
-    let id = |name: &'static str| {
-        let stage = &stage;
-        async move { stage.instance_of("default", name).await.id }
-    };
     stage.apply(&pod("new", "fwenabled: 'true'")).await;
     stage.apply(&pod("bad", "package: giant")).await;
     stage
@@ -119,7 +121,7 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
         .await;
     expected.push("pod     create   default/new      -".to_owned());
     expected.push("pod     refuse   default/bad      -".to_owned());
-    let halted = id("halted").await;
+    let halted = id_of(&stage, "halted").await;
     stage.account.stop_instance(halted).await.unwrap();
     stage
         .until("it has stopped", async || {
@@ -127,19 +129,19 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
         })
         .await;
     expected.push(format!("pod     restart  default/halted   {halted}  it has stopped by itself"));
-    let leaving = id("leaving").await;
+    let leaving = id_of(&stage, "leaving").await;
     stage.kubectl(&["delete", "pod", "leaving", "--wait=false"]).await;
     expected.push(format!("pod     delete   default/leaving  {leaving}  after a stop"));
-    let orphan = id("orphan").await;
+    let orphan = id_of(&stage, "orphan").await;
     stage.kubectl(&["delete", "pod", "orphan", "--force", "--grace-period=0"]).await;
     expected.push(format!("orphan  delete   default/orphan   {orphan}  there is no such pod; it goes when"));
-    let unknown = id("unknown").await;
+    let unknown = id_of(&stage, "unknown").await;
     let forget = r#"{"status": {"containerStatuses": null, "phase": "Pending"}}"#;
     stage
         .kubectl(&["patch", "pod", "unknown", "--subresource=status", "--type=merge", "--patch", forget])
         .await;
     expected.push(format!("pod     adopt    default/unknown  {unknown}  it has the pod's tags"));
-    let changed = id("changed").await;
+    let changed = id_of(&stage, "changed").await;
     stage.kubectl(&["label", "pod", "changed", "role=hidden-value"]).await;
     expected.push(format!("pod     update   default/changed  {changed}  tags "));
     let rule = stage.rules().await.remove(0);
@@ -194,5 +196,5 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
             instances.len() == 5 && instances.iter().all(|it| it.id != orphan && it.id != leaving)
         })
         .await;
-    assert_eq!((id("unknown").await, id("halted").await), (unknown, halted), "adopted and restarted");
+    assert_eq!((id_of(&stage, "unknown").await, id_of(&stage, "halted").await), (unknown, halted), "adopted and restarted");
 }

@@ -108,7 +108,7 @@ async fn pools_share_a_process_and_keep_apart_what_they_run() {
         ("named", "outer", "g1.medium", ids.fabric),
     ] {
         let instance = stage.instance_of("default", name).await;
-        let got = (node_of(&instance), instance.package.as_deref(), instance.networks.clone());
+        let got = (node_of(&instance), instance.package.as_deref(), instance.networks.to_vec());
         assert_eq!(got, (node.to_owned(), Some(package), vec![network]), "{name}");
     }
     let message = stage.until_event("default", "misplaced", "PackageNotFound").await;
