@@ -196,5 +196,9 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
             instances.len() == 5 && instances.iter().all(|it| it.id != orphan && it.id != leaving)
         })
         .await;
-    assert_eq!((id_of(&stage, "unknown").await, id_of(&stage, "halted").await), (unknown, halted), "adopted and restarted");
+    assert_eq!(
+        (id_of(&stage, "unknown").await, id_of(&stage, "halted").await),
+        (unknown, halted),
+        "adopted and restarted"
+    );
 }

@@ -97,7 +97,9 @@ async fn by_priority(stage: &Stage, name: &str) -> BTreeMap<String, u64> {
 
 /// Waits for a condition as long as the quota may take for so many calls, and then as long again.
 async fn until(stage: &Stage, what: &str, calls: usize, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120) + 2 * Duration::from_millis(100) * u32::try_from(calls).unwrap();
+    let deadline = Instant::now()
+        + Duration::from_secs(120)
+        + 2 * Duration::from_millis(100) * u32::try_from(calls).unwrap();
     while !condition().await {
         assert!(Instant::now() < deadline, "not: {what}\n{:#?}\n{}", made(stage), stage.kubelets[0].log());
         sleep(Duration::from_millis(500)).await;
