@@ -31,6 +31,46 @@ pub async fn install(plane: &ControlPlane) -> Result<PathBuf> {
     plane.kubeconfig(&ACCOUNT).await
 }
 
+/// The same for other nodes than the one of the default name, as the manifest says how.
+///
+/// # Errors
+/// When kubectl refuses the manifest, or it cannot be read.
+pub async fn install_for(plane: &ControlPlane, nodes: &[&str]) -> Result<PathBuf> {
+    let manifest = root().join("deploy/triton-virtual-kubelet/rbac.yaml");
+    let manifest = std::fs::read_to_string(manifest).context("cannot read the manifest")?;
+    let default = "resourceNames: [virtual-kubelet]";
+    if !manifest.contains(default) {
+        bail!("the manifest does not name the node any more");
+    }
+    let named = manifest.replace(default, &format!("resourceNames: [{}]", nodes.join(", ")));
+    let file = plane.folder().join("rbac.yaml");
+    std::fs::write(&file, named).context("cannot write the manifest")?;
+    plane.kubectl(&["apply", "--filename", &file.display().to_string()]).await?;
+    plane.kubeconfig(&ACCOUNT).await
+}
+
+/// Runs the program with `--dry-run` to its end.
+///
+/// # Errors
+/// When it cannot be started, or does not end.
+pub async fn dry_run(
+    kubeconfig: &Path,
+    variables: &[(String, String)],
+    arguments: &[&str],
+) -> Result<std::process::Output> {
+    let ran = Command::new(binary()?)
+        .env_clear()
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .arg("--dry-run")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    timeout(2 * BOUND, ran).await.context("the dry run does not end")?.context("cannot start the dry run")
+}
+
 /// A running virtual kubelet, killed when dropped.
 #[derive(Debug)]
 pub struct VirtualKubelet {

@@ -3,6 +3,7 @@
 use runtime::exit::Fatal;
 use runtime::metrics::{Metrics, MetricsError};
 use triton::Client;
+use triton::budget::{Budget, Priority};
 use triton::client::ClientBuilder;
 use triton::config::Config;
 
@@ -12,7 +13,34 @@ const BUCKETS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// Finds the key and makes the client. Sends nothing.
 pub(super) async fn client(config: &Config, metrics: &Metrics) -> Result<Client, Fatal> {
     let builder = Client::configured(config).await.map_err(Fatal::failure)?;
-    counted(builder, metrics).map_err(Fatal::failure)?.build().map_err(Fatal::failure)
+    let client = counted(builder, metrics).map_err(Fatal::failure)?.build().map_err(Fatal::failure)?;
+    watch_budget(client.budget(), metrics).map_err(Fatal::failure)?;
+    Ok(client)
+}
+
+/// Tells who waits for the request budget, who was granted a request, and who was passed over meanwhile.
+fn watch_budget(budget: &Budget, metrics: &Metrics) -> Result<(), MetricsError> {
+    let priorities = Priority::ALL.map(Priority::as_str);
+    let label = ("priority", priorities.as_slice());
+    let (waiting, granted, passed) = (budget.clone(), budget.clone(), budget.clone());
+    metrics.read_gauges(
+        "triton_cloudapi_waiting_requests",
+        "Requests that wait for the request budget of CloudAPI.",
+        label,
+        move || waiting.usage().waiting.map(|count| i64::try_from(count).unwrap_or(i64::MAX)).to_vec(),
+    )?;
+    metrics.read_counters(
+        "triton_cloudapi_granted_total",
+        "Requests that were granted by the request budget of CloudAPI.",
+        label,
+        move || granted.usage().granted_to.to_vec(),
+    )?;
+    metrics.read_counters(
+        "triton_cloudapi_passed_over_total",
+        "Grants to less urgent requests while one of this priority waited: at most one grant in eight.",
+        label,
+        move || passed.usage().passed_over.to_vec(),
+    )
 }
 
 fn counted(builder: ClientBuilder, metrics: &Metrics) -> Result<ClientBuilder, MetricsError> {

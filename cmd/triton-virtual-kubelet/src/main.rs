@@ -1,10 +1,11 @@
 //! `triton-virtual-kubelet`: a Kubernetes node whose pods are Triton instances.
 
 mod cloudapi;
+mod dry_run;
+mod wiring;
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use runtime::admin::AdminServer;
@@ -19,13 +20,10 @@ use runtime::metrics::Metrics;
 use runtime::process;
 use runtime::shutdown::{DRAIN, Shutdown};
 use runtime::watching::Caches;
-use tokio::sync::watch;
-use triton::reflector::{self, Reflector};
-use virtual_kubelet::catalog::CatalogKeeper;
-use virtual_kubelet::controller::{self, Controller};
-use virtual_kubelet::node::{Facts, Instances, Keeper, Parts, account};
 use virtual_kubelet::settings::{PROGRAM, Settings, SettingsError};
 use virtual_kubelet::ssh::Connector;
+
+use crate::wiring::{Account, Process};
 
 /// The work is waiting for answers: more threads would idle, on whatever machine.
 const THREADS: usize = 4;
@@ -56,12 +54,16 @@ fn start() -> Result<(), Fatal> {
 }
 
 async fn run(settings: Settings) -> Result<(), Fatal> {
-    let Settings { flags, file, triton, ssh } = settings;
+    let Settings { flags, nodes, triton, ssh } = settings;
     let logs = Logs::install(&flags.logs()).map_err(Fatal::usage)?;
     let shutdown = Shutdown::on_signals().map_err(Fatal::failure)?;
     let metrics = Metrics::new().map_err(Fatal::failure)?;
     let health = Health::new();
-    let admin = AdminServer::bind(flags.admin_address).await.map_err(Fatal::failure)?;
+    // Who only looks may do so beside the process that works.
+    let admin = match flags.dry_run {
+        true => None,
+        false => Some(AdminServer::bind(flags.admin_address).await.map_err(Fatal::failure)?),
+    };
     for flag in flags.without_effect() {
         tracing::warn!("{flag} has no effect any more; leave it out");
     }
@@ -70,20 +72,17 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
     let clients =
         Clients::new(&flags.kube.source(), program, flags.kube.limits()).await.map_err(Fatal::failure)?;
     let identity = identity(&std::env::var("HOSTNAME").unwrap_or_default());
-    let (elector, claim) = candidate(&clients, flags.election(&identity))?;
     let client = cloudapi::client(&triton, &metrics).await?;
+    let Some(admin) = admin else {
+        let ended = dry_run::run(&flags, &nodes, &clients, client, &shutdown).await;
+        tokio::task::block_in_place(|| logs.finish());
+        return ended;
+    };
+    let (elector, claim) = candidate(&clients, flags.election(&identity))?;
 
     // Caches are filled on a standby too, so that it acts as soon as it leads.
     let caches = Caches::new();
-    let relist = reflector::Settings::default();
-    let reflector = Reflector::new(client.clone(), relist);
-    let instances = reflector.store();
-    caches.add(Arc::new(Instances::new(instances.clone(), relist.relist_every, flags.cloudapi_grace)));
-    tokio::spawn(reflector.run());
-    let (facts, known) = watch::channel(Facts::default());
-    let account = client.clone();
-    tokio::spawn(async move { account::follow(&account, &facts).await });
-
+    let account = Account::follow(client, &flags, &caches);
     let background = clients.client("events", Priority::Background).map_err(Fatal::failure)?;
     let reporter = Reporter { controller: PROGRAM.to_owned(), instance: identity };
     let events = EventRecorder::start(background, reporter, Timestamp::now);
@@ -94,46 +93,20 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
     metrics.watch_claim(PROGRAM, &claim).map_err(Fatal::failure)?;
     metrics.watch_limiter(clients.limiter()).map_err(Fatal::failure)?;
 
-    let keeper = Keeper::new(Parts {
-        flags: flags.clone(),
-        file,
+    let wiring = Process {
+        flags: &flags,
+        nodes: &nodes,
         clients: &clients,
         caches: &caches,
-        claim: claim.clone(),
-        instances: instances.clone(),
-        facts: known,
-        events: events.clone(),
+        claim: &claim,
+        events: &events,
         metrics: &metrics,
-    })
-    .map_err(Fatal::failure)?;
-    shutdown.spawn(|shutdown| keeper.run(shutdown));
-
-    let catalog = CatalogKeeper::new(&client);
-    let reading = catalog.clone();
-    tokio::spawn(async move { reading.run().await });
-    let pods = controller::Settings {
-        cluster: flags.cluster_name.to_string(),
-        node: flags.nodename.to_string(),
-        host_ip: flags.node_address,
-        cloudapi_grace: flags.cloudapi_grace,
-        firewall_relist: flags.firewall_relist,
-        orphan_grace: flags.orphan_grace,
+        account: &account,
     };
-    let controller = Controller::start(
-        pods,
-        controller::Parts {
-            kube: clients.leading("pods", Priority::Normal, &claim).map_err(Fatal::failure)?,
-            events,
-            caches: caches.clone(),
-            triton: client,
-            instances,
-            catalog,
-            ssh: ssh.map(Connector::new),
-            claim: claim.clone(),
-            metrics: &metrics,
-        },
-    )
-    .map_err(Fatal::failure)?;
+    for keeper in wiring.keepers()? {
+        shutdown.spawn(|shutdown| keeper.run(shutdown));
+    }
+    let controller = wiring.controller(ssh.map(Connector::new))?;
     shutdown.spawn(|shutdown| async move {
         tokio::select! {
             () = shutdown.begun() => {}
@@ -141,7 +114,8 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
         }
     });
 
-    tracing::info!(node = %flags.nodename, address = %admin.address(), "started");
+    let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    tracing::info!(nodes = names.join(","), address = %admin.address(), "started");
     tokio::spawn(admin.serve(health, metrics));
     let ended = process::run(&shutdown, elector, DRAIN).await;
     tokio::task::block_in_place(|| logs.finish());

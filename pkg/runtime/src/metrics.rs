@@ -1,5 +1,7 @@
 //! The process's metrics: one registry, and what every process reports.
 
+use std::sync::{Mutex, PoisonError};
+
 use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
@@ -135,6 +137,40 @@ impl Metrics {
         self.register(name, Read::new(name, help, "priority", &priorities, read)?)
     }
 
+    /// Adds gauges that are read when they are asked for: one for each value of a label, in the order of what `read`
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError`] when the name is taken or malformed.
+    pub fn read_gauges(
+        &self,
+        name: &str,
+        help: &str,
+        (label, values): (&str, &[&str]),
+        read: impl Fn() -> Vec<i64> + Send + Sync + 'static,
+    ) -> Result<(), MetricsError> {
+        self.register(name, Read::new(name, help, label, values, read)?)
+    }
+
+    /// Adds counters that are read when they are asked for, as [`Metrics::read_gauges`] does; what is read must not fall.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError`] when the name is taken or malformed.
+    pub fn read_counters(
+        &self,
+        name: &str,
+        help: &str,
+        (label, values): (&str, &[&str]),
+        read: impl Fn() -> Vec<u64> + Send + Sync + 'static,
+    ) -> Result<(), MetricsError> {
+        let counters = IntCounterVec::new(Opts::new(name, help), &[label])
+            .map_err(|source| failed("make", name, source))?;
+        let values = values.iter().map(|&value| value.to_owned()).collect();
+        self.register(name, Count { counters, values, read, turn: Mutex::new(()) })
+    }
+
     /// All metrics in Prometheus' text format.
     ///
     /// # Errors
@@ -191,10 +227,49 @@ impl<F: Fn() -> Vec<i64> + Send + Sync> Collector for Read<F> {
     }
 }
 
+/// Counters that are read when they are asked for.
+struct Count<F> {
+    counters: IntCounterVec,
+    values: Vec<String>,
+    read: F,
+    /// Two who ask at the same time would both add what is missing.
+    turn: Mutex<()>,
+}
+
+impl<F: Fn() -> Vec<u64> + Send + Sync> Collector for Count<F> {
+    fn desc(&self) -> Vec<&Desc> {
+        self.counters.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        for (value, number) in self.values.iter().zip((self.read)()) {
+            let counter = self.counters.with_label_values(&[value.as_str()]);
+            counter.inc_by(number.saturating_sub(counter.get()));
+        }
+        self.counters.collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clients::Limits;
+
+    #[test]
+    fn gauges_and_counters_are_read_when_asked_for() {
+        let metrics = Metrics::new().unwrap();
+        let read = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(3));
+        let (counted, asked) = (read.clone(), std::sync::atomic::Ordering::Relaxed);
+        metrics.read_counters("c_total", "C.", ("kind", &["a"]), move || vec![counted.load(asked)]).unwrap();
+        metrics.read_gauges("g", "G.", ("kind", &["a", "b"]), || vec![-1, 2]).unwrap();
+        assert!(metrics.text().unwrap().contains("c_total{kind=\"a\"} 3\n"));
+        read.store(5, asked);
+        let text = metrics.text().unwrap();
+        for line in ["c_total{kind=\"a\"} 5\n", "g{kind=\"a\"} -1\n", "g{kind=\"b\"} 2\n"] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+    }
 
     #[test]
     fn prints_what_was_registered_and_the_process() {

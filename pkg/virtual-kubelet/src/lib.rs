@@ -4,6 +4,7 @@
 //!
 //! - [`controller`]: observes both sides, plans with the modules below, acts. The one place with effects on pods
 //!   and instances.
+//! - [`dry_run`]: plans as a table for people, instead of carrying them out. Pure.
 //! - [`node`]: the Node object, its lease, its conditions.
 //! - [`lifecycle`]: what to do about one pod and its instance, and what the pod's status is. Pure.
 //! - [`firewall`]: which rules there should be, what to do about those there are (pure), and the keeper that does it.
@@ -16,6 +17,7 @@
 
 pub mod catalog;
 pub mod controller;
+pub mod dry_run;
 pub mod firewall;
 pub mod lifecycle;
 pub mod node;

@@ -5,11 +5,14 @@
 mod changes;
 mod commands;
 mod deployment;
+mod dry_run;
 mod firewall;
 mod leaving;
 mod node;
 mod outages;
+mod pools;
 mod refusals;
+mod scale;
 mod services;
 mod stage;
 mod wishes;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use suites::control_plane::{ControlPlane, Options};
-use suites::virtual_kubelet::{VirtualKubelet, install};
+use suites::virtual_kubelet::{VirtualKubelet, dry_run, install_for};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
@@ -44,17 +44,42 @@ impl Stage {
     pub(super) async fn with(settings: Settings, flags: &[&str]) -> Self {
         let mut settings = settings;
         settings.guests = true;
-        let options = Options::default();
-        let (plane, simulator) = tokio::join!(ControlPlane::start(&options), Simulator::start(settings));
+        let mut stage = Self::empty(settings, &Options::default(), &[NODE]).await;
+        stage.start_kubelet(flags).await;
+        stage.until_ready(NODE).await;
+        stage
+    }
+
+    /// A cluster without a kubelet yet, with rights for these nodes. Outside of a private network the settings must be
+    /// without guests.
+    pub(super) async fn empty(settings: Settings, options: &Options, nodes: &[&str]) -> Self {
+        let (plane, simulator) = tokio::join!(ControlPlane::start(options), Simulator::start(settings));
         let (plane, simulator) = (plane.unwrap(), simulator.unwrap());
-        let kubeconfig = install(&plane).await.unwrap();
+        let kubeconfig = install_for(&plane, nodes).await.unwrap();
         let account = account(&simulator).await;
         let folder = tempfile::tempdir().unwrap();
-        let mut stage = Self { kubelets: Vec::new(), simulator, plane, account, kubeconfig, folder };
-        stage.start_kubelet(flags).await;
-        let ready = ["wait", "--for=condition=Ready", "--timeout=60s", "node", NODE];
-        stage.until("the node is ready", async || stage.plane.kubectl(&ready).await.is_ok()).await;
-        stage
+        Self { kubelets: Vec::new(), simulator, plane, account, kubeconfig, folder }
+    }
+
+    /// Waits until a node is ready.
+    pub(super) async fn until_ready(&self, node: &str) {
+        let ready = ["wait", "--for=condition=Ready", "--timeout=60s", "node", node];
+        self.until("the node is ready", async || self.plane.kubectl(&ready).await.is_ok()).await;
+    }
+
+    /// What a dry run prints, which must end well by itself.
+    pub(super) async fn dry_run(&self, flags: &[&str]) -> String {
+        let output = dry_run(&self.kubeconfig, &self.simulator.environment(), flags).await.unwrap();
+        let (shown, said) = (String::from_utf8(output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{}: {said}", output.status);
+        shown.unwrap()
+    }
+
+    /// A file for the kubelet, as the argument that names it.
+    pub(super) fn file(&self, name: &str, text: &str) -> String {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
     }
 
     /// Starts one more replica.

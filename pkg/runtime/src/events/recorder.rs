@@ -57,6 +57,12 @@ impl EventRecorder {
         Self { queue, dropped }
     }
 
+    /// A recorder that writes nothing, for a process that only looks.
+    pub fn muted() -> Self {
+        let (queue, _) = mpsc::channel(1);
+        Self { queue, dropped: Arc::default() }
+    }
+
     /// Records something that happened, now or never.
     pub fn record(&self, happening: Happening) {
         if self.queue.try_send(happening).is_err() {

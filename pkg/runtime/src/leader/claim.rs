@@ -76,6 +76,12 @@ impl Claim {
         Self { tenure, _alone: Some(std::sync::Arc::new(sender)) }
     }
 
+    /// The claim of a process that only looks: it is never valid, so that nothing is written.
+    pub fn never() -> Self {
+        let (sender, tenure) = watch::channel(Tenure::default());
+        Self { tenure, _alone: Some(std::sync::Arc::new(sender)) }
+    }
+
     /// Whether this process may act now.
     pub fn is_valid(&self) -> bool {
         self.tenure.borrow().validity.holds(Instant::now())

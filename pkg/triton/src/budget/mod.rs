@@ -61,6 +61,11 @@ pub struct Usage {
     pub rate: f64,
     /// Requests granted since the start.
     pub granted: u64,
+    /// The same by priority, in the order of [`Priority::ALL`].
+    pub granted_to: [u64; Priority::COUNT],
+    /// How often since the start a less urgent request was granted while one of this priority waited, in the order of
+    /// [`Priority::ALL`]: not more often than one grant in eight, which goes to whoever has waited longest.
+    pub passed_over: [u64; Priority::COUNT],
     /// Answers that asked us to slow down (429 and 503) since the start.
     pub throttled: u64,
     /// Requests waiting, in the order of [`Priority::ALL`].
@@ -78,7 +83,8 @@ struct State {
     bucket: Bucket,
     queue: Queue,
     wake: HashMap<Ticket, Arc<Notify>>,
-    granted: u64,
+    granted_to: [u64; Priority::COUNT],
+    passed_over: [u64; Priority::COUNT],
     throttled: u64,
 }
 
@@ -89,7 +95,8 @@ impl Budget {
             bucket: Bucket::new(limits, Instant::now()),
             queue: Queue::default(),
             wake: HashMap::new(),
-            granted: 0,
+            granted_to: [0; Priority::COUNT],
+            passed_over: [0; Priority::COUNT],
             throttled: 0,
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -131,7 +138,9 @@ impl Budget {
         let state = self.lock();
         Usage {
             rate: state.bucket.rate(),
-            granted: state.granted,
+            granted: state.granted_to.iter().sum(),
+            granted_to: state.granted_to,
+            passed_over: state.passed_over,
             throttled: state.throttled,
             waiting: state.queue.waiting(),
         }
@@ -157,12 +166,23 @@ impl State {
         match self.bucket.take(now) {
             Err(at) => Turn::At(at),
             Ok(()) => {
-                self.queue.grant(ticket);
+                if let Some(priority) = self.queue.grant(ticket) {
+                    self.count(priority);
+                }
                 self.wake.remove(&ticket);
-                self.granted += 1;
                 self.wake_head();
                 Turn::Granted
             }
+        }
+    }
+
+    fn count(&mut self, granted: Priority) {
+        let waiting = self.queue.waiting();
+        for (priority, waiting) in Priority::ALL.into_iter().zip(waiting) {
+            let at = priority as usize;
+            // The enum's discriminants are the indices of both arrays, whose length is their count.
+            self.granted_to[at] += u64::from(priority == granted);
+            self.passed_over[at] += u64::from(priority < granted && waiting > 0);
         }
     }
 
@@ -237,6 +257,26 @@ mod tests {
         waiting.push(budget.acquire(Priority::Safety).map(|()| "safety".to_owned()).boxed());
         let order: Vec<String> = waiting.collect().await;
         assert_eq!(order, ["safety", "refresh 0", "refresh 1", "refresh 2"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_passed_over_is_counted_and_that_is_one_turn_in_eight() {
+        let budget = budget(1.0, 1);
+        let mut waiting = FuturesUnordered::new();
+        for _ in 0..40 {
+            waiting.push(budget.acquire(Priority::Lifecycle).boxed());
+        }
+        // The first is granted, the others take their places.
+        assert!(waiting.next().now_or_never().is_some());
+        assert!(waiting.next().now_or_never().is_none());
+        for _ in 0..20 {
+            waiting.push(budget.acquire(Priority::Withdraw).boxed());
+        }
+        while waiting.next().await.is_some() {}
+        let usage = budget.usage();
+        assert_eq!((usage.granted, usage.granted_to), (60, [0, 20, 40, 0, 0]));
+        // 20 turns for the urgent, and every eighth of all turns meanwhile for those who have waited longest.
+        assert_eq!(usage.passed_over, [0, 2, 0, 0, 0]);
     }
 
     #[tokio::test(start_paused = true)]

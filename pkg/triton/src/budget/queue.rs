@@ -34,11 +34,13 @@ impl Queue {
         if self.granted % FAIR_EVERY == FAIR_EVERY - 1 { fronts.min() } else { fronts.next() }
     }
 
-    /// Takes the head out because it was granted its request.
-    pub(super) fn grant(&mut self, head: Ticket) {
-        if self.remove(head) {
-            self.granted = self.granted.wrapping_add(1);
-        }
+    /// Takes the head out because it was granted its request. Says of which priority it was.
+    pub(super) fn grant(&mut self, head: Ticket) -> Option<Priority> {
+        let is_in = |lane: &VecDeque<Ticket>| lane.binary_search(&head).is_ok();
+        let priority = Priority::ALL.into_iter().find(|priority| is_in(self.lane(*priority)))?;
+        self.remove(head);
+        self.granted = self.granted.wrapping_add(1);
+        Some(priority)
     }
 
     /// Takes a ticket out because its owner gave up. False when it was not waiting.

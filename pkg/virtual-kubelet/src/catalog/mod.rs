@@ -61,6 +61,13 @@ impl Catalog {
         }
     }
 
+    /// The same with those packages only that are accepted.
+    #[must_use]
+    pub fn with_packages(&self, accepts: impl Fn(&Package) -> bool) -> Self {
+        let packages = self.packages.iter().filter(|package| accepts(package)).cloned().collect();
+        Self { packages, ..self.clone() }
+    }
+
     /// Whether pods resolve to the same in both: everything but the limits, whose counters always change.
     pub fn resolves_as(&self, other: &Self) -> bool {
         let Self { account, cns_enabled, datacenter, packages, images, networks, .. } = self;

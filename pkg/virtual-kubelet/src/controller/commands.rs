@@ -1,13 +1,12 @@
 //! Runs commands in the instances of pods, over SSH.
 
 use async_trait::async_trait;
-use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::reflector::{self, ObjectRef};
 use runtime::exit::one_line;
 use triton::id::InstanceId;
 use triton::reflector::{Lookup, Store};
 
 use super::pods::PodWriter;
+use super::watched::Pods;
 use crate::catalog::CatalogKeeper;
 use crate::lifecycle::recorded_instance;
 use crate::pod::PodKey;
@@ -17,7 +16,7 @@ use crate::ssh::{Connector, Target, command_line};
 /// Finds the instance of a pod, and runs commands there.
 pub(super) struct Commands {
     pub(super) connector: Connector,
-    pub(super) pods: reflector::Store<Pod>,
+    pub(super) pods: Pods,
     pub(super) instances: Store,
     pub(super) catalog: CatalogKeeper,
     pub(super) writer: PodWriter,
@@ -39,9 +38,7 @@ impl Exec for Commands {
 impl Commands {
     /// Where to run the commands of a pod.
     fn target(&self, key: &PodKey) -> Result<Target, String> {
-        let pod = self.pods.get(&ObjectRef::new(&key.name).within(&key.namespace));
-        let pod = pod.filter(|pod| pod.metadata.uid.as_deref() == Some(&*key.uid));
-        let pod = pod.ok_or("the pod is gone")?;
+        let pod = self.pods.get(key).ok_or("the pod is gone")?;
         let id = recorded_instance(&pod).ok_or("the pod has no instance yet")?;
         let Lookup::Present(entry) = self.instances.get(id) else {
             return Err(format!("the instance {id} is not there"));

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource as _;
-use kube::runtime::reflector::ObjectRef;
 use provider::names::tag;
 use provider::owner::Owner;
 use runtime::events::Happening;
@@ -44,11 +43,7 @@ impl Controller {
         if let Some(until) = record.awaits(pod, Instant::now()) {
             return self.queue.ask_at(key, until);
         }
-        let instances = self.instances_of(key);
-        // Of duplicates the one that the status names stays, so it is the one to keep true.
-        let named = recorded_instance(pod);
-        let main = instances.iter().find(|entry| Some(entry.id()) == named).or(instances.first());
-        let wish = self.wish(key, pod, main.map(|entry| &**entry));
+        let (instances, wish) = self.see(key, pod);
         let verdicts = self.probe(key, pod);
         let plan = plan(&self.observe(pod, &wish, &instances, record, verdicts));
         if let Some(status) = &plan.status {
@@ -88,8 +83,18 @@ impl Controller {
 }
 
 impl Controller {
+    /// The instances of a pod, and what they should be.
+    pub(super) fn see(&self, key: &PodKey, pod: &Pod) -> (Vec<Arc<Entry>>, Wish) {
+        let instances = self.instances_of(key);
+        // Of duplicates the one that the status names stays, so it is the one to keep true.
+        let named = recorded_instance(pod);
+        let main = instances.iter().find(|entry| Some(entry.id()) == named).or(instances.first());
+        let wish = self.wish(key, pod, main.map(|entry| &**entry));
+        (instances, wish)
+    }
+
     /// Everything that is known of a pod.
-    fn observe<'a>(
+    pub(super) fn observe<'a>(
         &'a self,
         pod: &'a Pod,
         wish: &'a Wish,
@@ -120,14 +125,13 @@ impl Controller {
 
     /// The pod of this key, if there is one.
     pub(super) fn pod(&self, key: &PodKey) -> Option<Arc<Pod>> {
-        let pod = self.pods.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
-        (pod.metadata.uid.as_deref() == Some(&*key.uid)).then_some(pod)
+        self.pods.get(key)
     }
 
     /// The instances that stand for this pod.
     pub(super) fn instances_of(&self, key: &PodKey) -> Vec<Arc<Entry>> {
         let mut instances = self.instances.by_tag(tag::UID, &TagValue::from(&*key.uid));
-        instances.retain(|entry| Owner::of(entry.expected()).is_some_and(|owner| self.owns(&owner)));
+        instances.retain(|entry| Owner::of(entry.expected()).is_some_and(|owner| self.pools.own(&owner)));
         instances
     }
 
@@ -207,6 +211,6 @@ impl Controller {
     }
 }
 
-fn now() -> Now {
+pub(super) fn now() -> Now {
     Now { wall: Timestamp::now(), monotonic: Instant::now() }
 }

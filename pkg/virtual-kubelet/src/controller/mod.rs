@@ -16,12 +16,15 @@ mod look;
 mod meters;
 mod orphans;
 mod pods;
+mod pools;
+mod preview;
 mod probing;
 mod records;
 pub mod references;
 mod rules;
 mod services;
 mod sweep;
+mod watched;
 mod wish;
 
 use std::net::IpAddr;
@@ -47,30 +50,34 @@ use self::departed::Departed;
 use self::hooks::Hooks;
 use self::meters::Meters;
 use self::pods::PodWriter;
+use self::pools::Pools;
 use self::probing::{ATTEMPTS_AT_ONCE, Ear};
 use self::records::Records;
 use self::references::{MOST_WATCHES, References};
 use self::rules::Rules;
 use self::services::{Services, Stale};
+use self::watched::Pods;
 use crate::catalog::CatalogKeeper;
 use crate::firewall;
 use crate::pod::PodKey;
 use crate::probes::Workers;
 use crate::probes::run::Exec;
+use crate::settings::VirtualNode;
 use crate::ssh::Connector;
 
 /// How many pods are looked at at once. A look that waits for CloudAPI waits in the request budget, whose queue has
 /// priorities; so this is large enough for deletions to get there while a thousand creates wait.
 const LOOKS_AT_ONCE: usize = 4096;
 
-/// Which pods a controller runs, and where.
+/// Which pods a controller runs, and where. Several nodes have one controller, so that they share caches, the request
+/// budget and the cluster's firewall rules.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The cluster's name, which keeps instances of several clusters in one account apart.
     pub cluster: String,
-    /// The node's name.
-    pub node: String,
-    /// The node's address, for `hostIP`.
+    /// The nodes.
+    pub nodes: Vec<VirtualNode>,
+    /// The nodes' address, for `hostIP`.
     pub host_ip: Option<IpAddr>,
     /// How long CloudAPI may be silent before the node is not ready.
     pub cloudapi_grace: Duration,
@@ -102,10 +109,11 @@ pub struct Parts<'a> {
     pub metrics: &'a Metrics,
 }
 
-/// Runs the pods of one node.
+/// Runs the pods of the nodes of a process.
 pub struct Controller {
     settings: Settings,
-    pods: kube::runtime::reflector::Store<Pod>,
+    pools: Pools,
+    pods: Pods,
     services: Services,
     references: References,
     catalog: CatalogKeeper,
@@ -137,10 +145,14 @@ impl Controller {
         let meters = Meters::new(parts.metrics)?;
         let queue = Queue::default();
         let departed = Arc::new(Departed::default());
-        let config = watcher::Config::default().fields(&format!("spec.nodeName={}", settings.node));
-        let seen = notice(queue.clone(), Arc::clone(&departed));
-        let api = Api::all(parts.kube.clone());
-        let pods = parts.caches.reflect("pods", api, config, fastrand::Rng::new(), seen);
+        let pools = Pools::new(&settings.cluster, &settings.nodes);
+        let watch = |node: &str| {
+            let config = watcher::Config::default().fields(&format!("spec.nodeName={node}"));
+            let seen = notice(queue.clone(), Arc::clone(&departed));
+            let api = Api::all(parts.kube.clone());
+            parts.caches.reflect(format!("pods of {node}"), api, config, fastrand::Rng::new(), seen)
+        };
+        let pods = Pods::new(pools.names().map(watch).collect());
 
         let stale = Stale::default();
         let seen = notice_services(queue.clone(), stale.clone(), pods.clone());
@@ -166,6 +178,7 @@ impl Controller {
         let ear = Ear { queue: queue.clone(), events: parts.events.clone() };
         Ok(Arc::new(Self {
             settings,
+            pools,
             pods,
             services: Services::new(services, stale),
             references,
@@ -195,7 +208,8 @@ impl Controller {
             return;
         }
         self.caches.synced().await;
-        tracing::info!(node = %self.settings.node, pods = self.pods.state().len(), "looking after pods");
+        let nodes: Vec<&str> = self.pools.names().collect();
+        tracing::info!(nodes = nodes.join(","), pods = self.pods.state().len(), "looking after pods");
         tokio::select! {
             () = self.claim.lapsed() => {}
             () = self.look_at_pods() => {}
@@ -233,7 +247,7 @@ impl Controller {
                     Lookup::Unknown => None,
                 };
                 match owner.filter(|owner| *owner.cluster == *self.settings.cluster) {
-                    Some(owner) if self.owns(&owner) => {
+                    Some(owner) if self.pools.own(&owner) => {
                         self.queue.ask(&PodKey {
                             namespace: owner.namespace,
                             name: owner.pod,
@@ -267,11 +281,6 @@ impl Controller {
             }
         }
     }
-
-    /// Whether an instance is one of this node's.
-    fn owns(&self, owner: &Owner) -> bool {
-        *owner.cluster == *self.settings.cluster && *owner.node == *self.settings.node
-    }
 }
 
 /// What to do about each event of the watch of pods.
@@ -296,7 +305,7 @@ fn notice(queue: Queue<PodKey>, departed: Arc<Departed>) -> impl FnMut(&Event<Po
 fn notice_services(
     queue: Queue<PodKey>,
     stale: Stale,
-    pods: kube::runtime::reflector::Store<Pod>,
+    pods: Pods,
 ) -> impl FnMut(&Event<Service>) + Send + 'static {
     move |event| {
         stale.mark();

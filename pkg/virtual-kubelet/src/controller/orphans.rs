@@ -29,6 +29,11 @@ pub(super) struct Sweep<'a> {
 pub(super) struct Suspects(HashMap<InstanceId, Instant>);
 
 impl Suspects {
+    /// Those that are without their pods now, orphans or not yet.
+    pub(super) fn all(&self) -> impl Iterator<Item = InstanceId> {
+        self.0.keys().copied()
+    }
+
     /// Looks at the instances, and says which are orphans by now.
     pub(super) fn sweep(&mut self, sweep: &Sweep<'_>) -> Vec<InstanceId> {
         if !sweep.trusted {

@@ -54,6 +54,11 @@ fn reference(pod: &PodKey) -> ObjectReference {
     }
 }
 
+/// What is held of a pod before any probe of this process has answered.
+pub(super) fn before_results(pod: &Pod) -> Verdicts {
+    PodProbes::read(pod).before_results(container_status(pod))
+}
+
 impl Controller {
     /// What the probes say of the run that the pod's status shows, which are run from now on while it lasts.
     pub(super) fn probe(&self, key: &PodKey, pod: &Pod) -> Verdicts {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use triton::types::{TagValue, Tags};
 
 use super::Controller;
-use crate::firewall::{Failure, Keeper, Known, RuleStep, Wanted};
+use crate::firewall::{EnsureError, Failure, Keeper, Known, RuleStep, Wanted};
 use crate::lifecycle::Note;
 use crate::pod::{Demand, FirewallDemand, PodKey};
 
@@ -120,7 +120,8 @@ impl Controller {
         }
     }
 
-    async fn ensure_rules(&self) -> Instant {
+    /// The rules that all pods and instances need together.
+    pub(super) fn wanted_rules(&self) -> Wanted {
         let whole = self.caches.missing().is_empty() && self.all_looked_at();
         let mut wanted =
             Wanted::new(&self.settings.cluster, if whole { Known::Everything } else { Known::InPart });
@@ -132,7 +133,16 @@ impl Controller {
         for entry in self.instances.entries() {
             wanted.add_instance(&entry.expected().tags);
         }
-        match self.rules.keeper.ensure(&wanted).await {
+        wanted
+    }
+
+    /// The steps by which the rules would be as they should be. Only reads.
+    pub(super) async fn preview_rules(&self) -> Result<Vec<RuleStep>, EnsureError> {
+        self.rules.keeper.preview(&self.wanted_rules()).await
+    }
+
+    async fn ensure_rules(&self) -> Instant {
+        match self.rules.keeper.ensure(&self.wanted_rules()).await {
             Ok(ensured) => {
                 for failure in &ensured.failures {
                     self.tell_of_rule(failure);

@@ -7,6 +7,7 @@ use provider::names::tag;
 use provider::owner::Owner;
 use runtime::exit::one_line;
 use tokio::time::Instant;
+use triton::id::InstanceId;
 use triton::reflector::Lookup;
 use triton::types::TagValue;
 
@@ -34,16 +35,10 @@ impl Controller {
 
     async fn sweep_once(&self, suspects: &mut Suspects) {
         let now = Instant::now();
-        let entries = self.instances.by_tag(tag::NODE, &TagValue::from(self.settings.node.as_str()));
-        let ours = entries.iter().filter(|entry| !entry.is_deleting());
-        let ours = ours.filter_map(|entry| Some((entry.id(), Owner::of(entry.expected())?)));
-        let instances: Vec<_> =
-            ours.filter(|(_, owner)| self.owns(owner)).map(|(id, owner)| (id, owner.uid)).collect();
+        let instances = self.own_instances();
         let live: HashSet<PodKey> = self.pods.state().iter().filter_map(|pod| PodKey::of(pod)).collect();
         let pods: HashSet<Box<str>> = live.iter().map(|key| key.uid.clone()).collect();
-        let fresh = self.instances.health().last_clean_list;
-        let trusted = self.caches.missing().is_empty()
-            && fresh.is_some_and(|begun| now.saturating_duration_since(begun) < FRESH);
+        let trusted = self.sees_all(now);
         if trusted {
             // Deletions that happened while the watch was interrupted were not seen.
             self.rules.forget_all_but(&live);
@@ -69,5 +64,20 @@ impl Controller {
                 }
             }
         }
+    }
+
+    /// The instances of our nodes that are not being deleted, each with the UID of its pod.
+    pub(super) fn own_instances(&self) -> Vec<(InstanceId, Box<str>)> {
+        let of_node = |node: &str| self.instances.by_tag(tag::NODE, &TagValue::from(node));
+        let entries = self.pools.names().flat_map(of_node).filter(|entry| !entry.is_deleting());
+        let owned = entries.filter_map(|entry| Some((entry.id(), Owner::of(entry.expected())?)));
+        owned.filter(|(_, owner)| self.pools.own(owner)).map(|(id, owner)| (id, owner.uid)).collect()
+    }
+
+    /// Whether both caches are complete and fresh, so that what is not in them is not there.
+    pub(super) fn sees_all(&self, now: Instant) -> bool {
+        let fresh = self.instances.health().last_clean_list;
+        self.caches.missing().is_empty()
+            && fresh.is_some_and(|begun| now.saturating_duration_since(begun) < FRESH)
     }
 }

@@ -33,8 +33,13 @@ impl Controller {
     /// Finds out what a pod's instance should be. `entry` is the one that there is.
     pub(super) fn wish(&self, key: &PodKey, pod: &Pod, entry: Option<&Entry>) -> Wish {
         let mut wish = Wish::default();
-        let demand = match Demand::read(pod, &self.settings.cluster, &self.settings.node) {
-            Ok(demand) => demand,
+        // The watch is of pods of our nodes.
+        let Some(pool) = self.pools.of(pod) else { return wish };
+        let demand = match Demand::read(pod, &self.settings.cluster, pool.node()) {
+            Ok(mut demand) => {
+                pool.complete(&mut demand);
+                demand
+            }
             Err(refusal) => {
                 self.rules.need_nothing(key);
                 wish.desired = Some(Err(refusal));
@@ -43,6 +48,7 @@ impl Controller {
         };
         self.rules.need(key, &demand);
         let Some(catalog) = self.catalog.catalog() else { return wish };
+        let catalog = pool.view(&catalog);
         let known = Known {
             pod_ips: addresses(pod, entry),
             host_ip: self.settings.host_ip,
@@ -101,6 +107,8 @@ impl Wish {
                 if matches!(refusal.reason, Image | Network | Package) {
                     controller.catalog.missed(&demand);
                 }
+                let pool = controller.pools.of(pod);
+                let refusal = pool.map_or(refusal.clone(), |pool| pool.explain(refusal, &demand));
                 self.desired = Some(Err(refusal));
                 return;
             }

@@ -192,6 +192,18 @@ impl Keeper {
         Ok(ensured)
     }
 
+    /// The steps by which all would be as wanted, those after the grace included. Only reads, and needs no leadership.
+    ///
+    /// # Errors
+    ///
+    /// [`EnsureError::List`]
+    pub async fn preview(&self, wanted: &Wanted) -> Result<Vec<RuleStep>, EnsureError> {
+        let mut state = State::default();
+        self.relist(&mut state).await.map_err(EnsureError::List)?;
+        let rules: Vec<FirewallRule> = state.rules.into_values().collect();
+        Ok(plan(wanted, &rules, &state.unneeded, Duration::ZERO, Instant::now()).steps)
+    }
+
     async fn relist(&self, state: &mut State) -> Result<(), Error> {
         let begun = Instant::now();
         let client = self.client.with_priority(Priority::Refresh);

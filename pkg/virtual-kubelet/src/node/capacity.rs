@@ -3,7 +3,7 @@
 use provider::owner::Owner;
 use triton::types::{Instance, Limit, LimitedResource};
 
-use crate::settings::ProviderFile;
+use crate::settings::Figures;
 
 /// What a node has when neither the file nor the account says anything; the original's (reference, Kubernetes D 1.1).
 pub const DEFAULT: Amounts =
@@ -94,7 +94,7 @@ impl Foreign {
 
 /// A node's capacity: of each resource what the file says, else the account's limit, else [`DEFAULT`]. `limits` is
 /// `None` until they are known; then the capacity is known only when the file says all of it.
-pub fn capacity(file: &ProviderFile, limits: Option<&AccountLimits>, foreign: &Foreign) -> Option<Capacity> {
+pub fn capacity(file: &Figures, limits: Option<&AccountLimits>, foreign: &Foreign) -> Option<Capacity> {
     let Some(limits) = limits else {
         let total = Amounts {
             cpu_millis: file.cpu_millis?,
@@ -155,14 +155,13 @@ mod tests {
         assert_eq!(AccountLimits::of(&limits), expected);
     }
 
-    fn file(cpu: u64, memory: u64, storage: u64, pods: u64) -> ProviderFile {
+    fn file(cpu: u64, memory: u64, storage: u64, pods: u64) -> Figures {
         let some = |n: u64| Some(n).filter(|n| *n > 0);
-        ProviderFile {
+        Figures {
             cpu_millis: some(cpu),
             memory_bytes: some(memory),
             storage_bytes: some(storage),
             pods: some(pods),
-            region: None,
         }
     }
 
@@ -184,7 +183,7 @@ mod tests {
     #[case::file_above_limits(file(500, 4096 * MIB, 80 * GIB, 30), limits(9, 2048, 70), (500, 4096, 80, 30), (500, 1048, 69, 7))]
     #[case::used_up(file(0, 0, 0, 0), limits(1, 10, 1), (20_000, 10, 1, 1), (20_000, 0, 0, 0))]
     fn the_file_goes_before_the_limits_and_these_before_the_defaults(
-        #[case] file: ProviderFile,
+        #[case] file: Figures,
         #[case] limits: AccountLimits,
         #[case] total: (u64, u64, u64, u64),
         #[case] allocatable: (u64, u64, u64, u64),

@@ -1,4 +1,4 @@
-//! The task that keeps the node and its lease, on the leader. A standby has the same caches, and writes nothing.
+//! The task that keeps one node and its lease, on the leader. A standby has the same caches, and writes nothing.
 
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ use runtime::clients::{ApiError, Clients, ClientsError, Priority};
 use runtime::events::{EventRecorder, Happening, Severity};
 use runtime::exit::one_line;
 use runtime::leader::Claim;
-use runtime::metrics::{Metrics, MetricsError};
 use runtime::shutdown::Shutdown;
 use runtime::watching::Caches;
 use tokio::sync::watch;
@@ -29,7 +28,7 @@ use super::lease;
 use super::metrics::NodeMetrics;
 use super::plan::{Plan, Step, plan, refusal};
 use crate::lifecycle::Note;
-use crate::settings::{Flags, PROGRAM, ProviderFile};
+use crate::settings::{Flags, PROGRAM, VirtualNode};
 
 /// How often to look even if nothing happens. A look costs no call, and notices when CloudAPI falls silent.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -40,24 +39,13 @@ const LEAST_GAP: Duration = Duration::from_secs(1);
 /// The longest pauses after failures: of the node, and of the lease, where 7 s leave four attempts within its 40 s.
 const LONGEST_PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(7));
 
-/// Why a keeper could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum KeeperError {
-    /// The client could not.
-    #[error("cannot make the node's client")]
-    Client(#[from] ClientsError),
-    /// The metrics are there already.
-    #[error("cannot count what is done about the node")]
-    Metrics(#[from] MetricsError),
-}
-
 /// What a keeper works with.
 #[derive(Debug)]
 pub struct Parts<'a> {
     /// The command line.
     pub flags: Flags,
-    /// The provider's file.
-    pub file: ProviderFile,
+    /// The node.
+    pub node: VirtualNode,
     /// Makes the keeper's client.
     pub clients: &'a Clients,
     /// The process's caches; the node becomes one of them.
@@ -71,13 +59,13 @@ pub struct Parts<'a> {
     /// Where events go.
     pub events: EventRecorder,
     /// Where writes are counted.
-    pub metrics: &'a Metrics,
+    pub metrics: NodeMetrics,
 }
 
 /// Keeps the node. It does nothing but watch before it is [`run`](Keeper::run).
 pub struct Keeper {
     flags: Flags,
-    file: ProviderFile,
+    node: VirtualNode,
     nodes: Api<Node>,
     leases: Api<Lease>,
     cache: reflector::Store<Node>,
@@ -96,19 +84,25 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// [`KeeperError`]; nothing is sent yet.
-    pub fn new(parts: Parts<'_>) -> Result<Self, KeeperError> {
-        let Parts { flags, file, clients, caches, claim, instances, facts, events, metrics } = parts;
+    /// [`ClientsError`]; nothing is sent yet.
+    pub fn new(parts: Parts<'_>) -> Result<Self, ClientsError> {
+        let Parts { flags, node, clients, caches, claim, instances, facts, events, metrics } = parts;
         let client = clients.leading("node", Priority::Urgent, &claim)?;
         let nodes: Api<Node> = Api::all(client.clone());
-        let only = watcher::Config::default().fields(&format!("metadata.name={}", flags.nodename));
+        let only = watcher::Config::default().fields(&format!("metadata.name={}", node.name));
         let (changed, changes) = watch::channel(0);
-        let cache = caches.reflect("node", nodes.clone(), only, fastrand::Rng::new(), move |_| {
-            changed.send_modify(|count| *count += 1);
-        });
+        let cache = caches.reflect(
+            format!("node {}", node.name),
+            nodes.clone(),
+            only,
+            fastrand::Rng::new(),
+            move |_| {
+                changed.send_modify(|count| *count += 1);
+            },
+        );
         Ok(Self {
             flags,
-            file,
+            node,
             nodes,
             leases: Api::namespaced(client, lease::NAMESPACE),
             cache,
@@ -117,7 +111,7 @@ impl Keeper {
             instances,
             facts,
             events,
-            metrics: NodeMetrics::new(metrics)?,
+            metrics,
             started: Instant::now(),
         })
     }
@@ -125,6 +119,21 @@ impl Keeper {
     /// The node as the cache has it: none or one.
     pub fn cache(&self) -> reflector::Store<Node> {
         self.cache.clone()
+    }
+
+    /// What would be written to the node now. Waits until it is known whether there is one; writes nothing.
+    pub async fn preview(&self) -> Plan {
+        if self.cache.wait_until_ready().await.is_err() {
+            return Plan::default();
+        }
+        let now = Instant::now();
+        let contact = Contact::new(self.started).observe(&self.instances.health(), now);
+        plan(&self.desired(&contact), self.observed().as_ref(), Timestamp::now())
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        self.node.name.as_str()
     }
 
     /// Waits to lead, then keeps the node and its lease until the process stops.
@@ -153,7 +162,7 @@ impl Keeper {
             facts.mark_unchanged();
             contact = contact.observe(&self.instances.health(), Instant::now());
             let desired = self.desired(&contact);
-            self.metrics.ready(desired.readiness == Readiness::Ready);
+            self.metrics.ready(self.name(), desired.readiness == Readiness::Ready);
             let observed = self.observed();
             let plan = plan(&desired, observed.as_ref(), Timestamp::now());
             self.report_refusal(&plan, observed.as_ref(), &mut refused);
@@ -164,7 +173,7 @@ impl Keeper {
                         sleep(LEAST_GAP).await;
                     }
                     Err(error) => {
-                        tracing::warn!(node = %self.flags.nodename, %error, "the node could not be written");
+                        tracing::warn!(node = %self.node.name, %error, "the node could not be written");
                         sleep(pauses.next().unwrap_or(LONGEST_PAUSES.0)).await;
                         continue;
                     }
@@ -184,7 +193,7 @@ impl Keeper {
 
     fn desired(&self, contact: &Contact) -> Desired {
         let facts = self.facts.borrow().clone();
-        let (cluster, node) = (self.flags.cluster_name.as_str(), self.flags.nodename.as_str());
+        let (cluster, node) = (self.flags.cluster_name.as_str(), self.name());
         let foreign = match facts.limits {
             Some(limits) if limits != Default::default() => {
                 let entries = self.instances.entries();
@@ -193,7 +202,7 @@ impl Keeper {
             _ => Foreign::default(),
         };
         let readiness = readiness(contact.voice(self.flags.cloudapi_grace, Instant::now()), Timestamp::now());
-        Desired::new(&self.flags, &self.file, &facts, &foreign, readiness)
+        Desired::new(&self.flags, &self.node, &facts, &foreign, readiness)
     }
 
     /// Says once that the node is somebody else's.
@@ -224,7 +233,7 @@ impl Keeper {
             return Err(failures.join("; "));
         }
         for note in plan.notes.iter().cloned() {
-            tracing::info!(node = %self.flags.nodename, reason = note.reason, "{}", note.message);
+            tracing::info!(node = %self.node.name, reason = note.reason, "{}", note.message);
             if let Some(node) = &node {
                 self.tell(node, note);
             }
@@ -233,7 +242,7 @@ impl Keeper {
     }
 
     async fn take(&self, step: &Step) -> Result<Option<Node>, ApiError> {
-        let name = self.flags.nodename.as_str();
+        let name = self.name();
         let params = PatchParams { field_manager: Some(PROGRAM.to_owned()), ..PatchParams::default() };
         let (object, written) = match step {
             Step::Create(node) => {
@@ -248,7 +257,7 @@ impl Keeper {
             }
         };
         let written = written.map_err(ApiError::from);
-        self.metrics.wrote(object, &written);
+        self.metrics.wrote(name, object, &written);
         match written {
             Ok(node) => Ok(Some(node)),
             // Somebody made it, or an answer was lost: the cache will show it.
@@ -280,7 +289,7 @@ impl Keeper {
             let begun = Instant::now();
             if let Err(error) = self.renew(&uid).await {
                 let error = one_line(&error);
-                tracing::warn!(node = %self.flags.nodename, %error, "the node's lease could not be renewed");
+                tracing::warn!(node = %self.node.name, %error, "the node's lease could not be renewed");
                 sleep(pauses.next().unwrap_or(LONGEST_PAUSES.1)).await;
                 continue;
             }
@@ -306,18 +315,18 @@ impl Keeper {
     }
 
     async fn renew(&self, uid: &str) -> Result<(), ApiError> {
-        let name = self.flags.nodename.as_str();
+        let name = self.name();
         let lease = lease::renewed(name, uid, Timestamp::now());
         let params = PatchParams::apply(PROGRAM).force();
         let renewed = self.leases.patch(name, &params, &Patch::Apply(&lease)).await.map_err(ApiError::from);
-        self.metrics.wrote("lease", &renewed);
+        self.metrics.wrote(name, "lease", &renewed);
         renewed.map(drop)
     }
 }
 
 impl std::fmt::Debug for Keeper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keeper").field("node", &self.flags.nodename).finish_non_exhaustive()
+        f.debug_struct("Keeper").field("node", &self.node.name).finish_non_exhaustive()
     }
 }
 

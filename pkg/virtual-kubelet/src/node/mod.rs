@@ -6,7 +6,7 @@
 //! - [`desired`]: the node as it should be. Pure.
 //! - [`plan`](mod@plan): what to write so that it is, and nobody else's labels, taints and conditions are touched. Pure.
 //! - [`lease`]: the heartbeat that the node's life is judged by.
-//! - [`keeper`]: the task that does it, on the leader.
+//! - [`keeper`]: the task that does it, on the leader; one for each node of the process.
 //!
 //! Nothing here touches a pod: a node that is not ready says so, and its pods stay as they are.
 
@@ -22,4 +22,5 @@ mod status;
 
 pub use self::account::Facts;
 pub use self::contact::Instances;
-pub use self::keeper::{Keeper, KeeperError, Parts};
+pub use self::keeper::{Keeper, Parts};
+pub use self::metrics::NodeMetrics;

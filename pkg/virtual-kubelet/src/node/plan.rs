@@ -1,6 +1,6 @@
 //! What to write so that the node is as it should be. Pure.
 //!
-//! Only our own labels, taint, conditions and figures are compared and written; what others put on the node survives:
+//! Only our own labels, taints, conditions and figures are compared and written; what others put on the node survives:
 //! labels and conditions because the patches do not name them, taints, which the API can only write all together,
 //! because the patch carries them along with the resource version that they were read at. What we have applied
 //! is noted in an annotation, so that what is no longer wanted goes, and only that.
@@ -46,8 +46,8 @@ pub struct Plan {
 struct Applied {
     #[serde(default)]
     labels: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    taint: Option<AppliedTaint>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    taints: Vec<AppliedTaint>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ fn create(desired: &Desired, now: Timestamp) -> Plan {
     node.metadata.labels = Some(desired.labels.clone());
     node.metadata.annotations = Some([(applied_key(), applied(desired))].into());
     node.spec = Some(k8s_openapi::api::core::v1::NodeSpec {
-        taints: desired.taint.clone().map(|taint| vec![taint]),
+        taints: Some(desired.taints.clone()).filter(|taints| !taints.is_empty()),
         ..Default::default()
     });
     node.status = Some(status::new(desired, now));
@@ -109,10 +109,10 @@ fn applied_key() -> String {
 
 /// The annotation's text. Serialising two lists of strings cannot fail.
 fn applied(desired: &Desired) -> String {
-    let taint = desired.taint.as_ref();
+    let taint = |taint: &Taint| AppliedTaint { key: taint.key.clone(), effect: taint.effect.clone() };
     let applied = Applied {
         labels: desired.labels.keys().cloned().collect(),
-        taint: taint.map(|taint| AppliedTaint { key: taint.key.clone(), effect: taint.effect.clone() }),
+        taints: desired.taints.iter().map(taint).collect(),
     };
     serde_json::to_string(&applied).unwrap_or_default()
 }
@@ -142,7 +142,7 @@ fn metadata_patch(desired: &Desired, node: &Node) -> Option<Value> {
         metadata.insert("annotations".to_owned(), json!({ applied_key(): now_applied }));
     }
     let observed = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
-    let taints = taints(&observed, desired.taint.as_ref(), before.taint.as_ref());
+    let taints = taints(&observed, &desired.taints, &before.taints);
     let mut patch = Map::new();
     if taints != observed {
         metadata.insert("resourceVersion".to_owned(), json!(node.metadata.resource_version));
@@ -156,16 +156,18 @@ fn metadata_patch(desired: &Desired, node: &Node) -> Option<Value> {
 }
 
 /// All taints: those of others as they are, and ours.
-fn taints(observed: &[Taint], ours: Option<&Taint>, before: Option<&AppliedTaint>) -> Vec<Taint> {
-    let same = |taint: &Taint, key: &str, effect: &str| taint.key == key && taint.effect == effect;
-    let wanted = |taint: &Taint| ours.is_some_and(|ours| same(taint, &ours.key, &ours.effect));
-    let outdated =
-        |taint: &Taint| before.is_some_and(|it| same(taint, &it.key, &it.effect)) && !wanted(taint);
+fn taints(observed: &[Taint], ours: &[Taint], before: &[AppliedTaint]) -> Vec<Taint> {
+    let same = |taint: &Taint, ours: &Taint| taint.key == ours.key && taint.effect == ours.effect;
+    let outdated = |taint: &Taint| {
+        before.iter().any(|it| taint.key == it.key && taint.effect == it.effect)
+            && !ours.iter().any(|ours| same(taint, ours))
+    };
     let mut taints: Vec<Taint> = observed.iter().filter(|taint| !outdated(taint)).cloned().collect();
-    let Some(ours) = ours else { return taints };
-    match taints.iter_mut().find(|taint| wanted(taint)) {
-        Some(taint) => taint.value.clone_from(&ours.value),
-        None => taints.push(ours.clone()),
+    for ours in ours {
+        match taints.iter_mut().find(|taint| same(taint, ours)) {
+            Some(taint) => taint.value.clone_from(&ours.value),
+            None => taints.push(ours.clone()),
+        }
     }
     taints
 }

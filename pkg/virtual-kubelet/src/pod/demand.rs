@@ -216,7 +216,8 @@ impl Demand {
 }
 
 impl NetworkName {
-    fn read(text: &str) -> Self {
+    /// Reads a name: a UUID is an id, all else a name.
+    pub fn read(text: &str) -> Self {
         text.parse().map_or_else(|_| Self::Name(text.into()), Self::Id)
     }
 }

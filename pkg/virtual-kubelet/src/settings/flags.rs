@@ -28,13 +28,13 @@ const KUBELET_PORT: &str = "10250";
     mut_arg("kube_api_burst", |arg| arg.default_value("2000")),
 )]
 pub struct Flags {
-    /// The node's name [also: DEFAULT_NODE_NAME]
+    /// The node's name [also: DEFAULT_NODE_NAME]; with several nodes in the provider's file, what they are called together
     #[arg(long, default_value = "virtual-kubelet", value_name = "NAME")]
     pub nodename: NodeName,
     /// Who runs the pods
     #[arg(long, value_enum, default_value_t)]
     pub provider: Provider,
-    /// The provider's file (TOML): CPU, Memory, Storage, Pods, OperatingSystem, Region
+    /// The provider's file (TOML): CPU, Memory, Storage, Pods, OperatingSystem, Region; [[Node]] for each of several nodes
     #[arg(long, value_name = "FILE")]
     pub provider_config: Option<PathBuf>,
     /// The cluster's name; instances of several clusters in one account are told apart by it
@@ -72,6 +72,9 @@ pub struct Flags {
     /// How long an instance must be without its pod, seen so all the time, before it is deleted as an orphan
     #[arg(long, default_value = "5m", value_parser = duration, value_name = "DURATION")]
     pub orphan_grace: Duration,
+    /// Print what would be done now, do none of it, and end
+    #[arg(long, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub dry_run: bool,
     /// Where to answer /healthz, /livez, /readyz and /metrics; :PORT for all addresses
     // 10255 is what the original's --metrics-addr says; 10258 is the cloud controller manager's.
     #[arg(long, visible_alias = "metrics-addr", default_value = "0.0.0.0:10255", value_parser = listen_address, value_name = "ADDRESS")]
@@ -238,6 +241,11 @@ pub(crate) fn is_qualified(text: &str) -> bool {
 }
 
 fn taint_key(text: &str) -> Result<String, String> {
+    key(text).map_err(|()| "not a taint's key such as virtual-kubelet.io/provider".to_owned())
+}
+
+/// The key of a label or taint: a name, perhaps after a DNS name and a `/`.
+pub(super) fn key(text: &str) -> Result<String, ()> {
     let (prefix, name) = match text.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
@@ -246,10 +254,10 @@ fn taint_key(text: &str) -> Result<String, String> {
     if prefixed && is_qualified(name) {
         return Ok(text.to_owned());
     }
-    Err("not a taint's key such as virtual-kubelet.io/provider".to_owned())
+    Err(())
 }
 
-fn label_value(text: &str) -> Result<String, String> {
+pub(super) fn label_value(text: &str) -> Result<String, String> {
     if is_qualified(text) {
         return Ok(text.to_owned());
     }

@@ -8,6 +8,7 @@
 mod environment;
 mod flags;
 mod provider_file;
+mod virtual_node;
 
 use std::ffi::OsString;
 
@@ -18,7 +19,9 @@ use triton::config::{Config, ENVIRONMENT_PROFILE, Environment};
 
 pub(crate) use self::flags::is_qualified as is_label_value;
 pub use self::flags::{ClusterName, Flags, NodeName, PROGRAM, Provider, TaintEffect};
-pub use self::provider_file::{FileError, ProviderFile};
+pub use self::provider_file::{FileError, NodeTable, ProviderFile};
+pub(crate) use self::virtual_node::{FIXED_LABELS, HOSTNAME};
+pub use self::virtual_node::{Figures, NodeTaint, PackageFilter, VirtualNode};
 use crate::ssh::{Identity, IdentityError};
 
 /// The prefix of our own environment variables.
@@ -32,8 +35,8 @@ pub const SSH_KEY_PASSPHRASE: &str = "TRITON_VK_SSH_KEY_PASSPHRASE";
 pub struct Settings {
     /// The command line.
     pub flags: Flags,
-    /// The provider's file; empty without one.
-    pub file: ProviderFile,
+    /// The virtual nodes: one, or those of the provider's file.
+    pub nodes: Vec<VirtualNode>,
     /// How to reach CloudAPI.
     pub triton: Config,
     /// Who we are to the SSH servers of instances; `None` when no commands can be run in them.
@@ -109,7 +112,8 @@ impl Settings {
             Some(path) => Some(Identity::load(path, passphrase(&environment)?.as_ref())?),
             None => None,
         };
-        Ok(Self { flags, file, triton: triton_config(triton)?, ssh })
+        let nodes = file.virtual_nodes(&flags);
+        Ok(Self { flags, nodes, triton: triton_config(triton)?, ssh })
     }
 }
 

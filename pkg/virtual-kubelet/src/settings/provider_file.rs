@@ -1,5 +1,6 @@
 //! The provider's file: the original's `triton.toml`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,21 +9,39 @@ use runtime::config::Place;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::flags::is_qualified;
+use super::virtual_node::label;
+use super::{Figures, Flags, NodeName, NodeTaint, PackageFilter, VirtualNode};
 use crate::quantity::Quantity;
 
 /// What the file says. All is optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProviderFile {
-    /// The node's CPUs, in thousandths.
-    pub cpu_millis: Option<u64>,
-    /// Its memory in bytes.
-    pub memory_bytes: Option<u64>,
-    /// Its disk in bytes.
-    pub storage_bytes: Option<u64>,
-    /// How many pods it takes.
-    pub pods: Option<u64>,
-    /// The region for the node's topology label; else the data centre's name is that.
+    /// What a node can take.
+    pub figures: Figures,
+    /// The region for the topology label of a node; else the data centre's name is that.
     pub region: Option<String>,
+    /// The nodes, when they are named here; figures and regions that they leave open are those above.
+    pub nodes: Vec<NodeTable>,
+}
+
+/// One `[[Node]]` of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeTable {
+    /// Its name.
+    pub name: NodeName,
+    /// Its region.
+    pub region: Option<String>,
+    /// What it can take.
+    pub figures: Figures,
+    /// Its labels besides those that every virtual node has.
+    pub labels: BTreeMap<String, String>,
+    /// Its taints; `None`: the one of the flags.
+    pub taints: Option<Vec<NodeTaint>>,
+    /// Which packages its pods may have.
+    pub packages: PackageFilter,
+    /// The networks of its pods that name none.
+    pub networks: Vec<String>,
 }
 
 /// Why the file cannot be used.
@@ -58,7 +77,8 @@ pub enum FileError {
 }
 
 /// For messages.
-const KEYS: &str = "CPU, Memory, Storage, Pods, OperatingSystem and Region";
+const KEYS: &str = "CPU, Memory, Storage, Pods, OperatingSystem, Region and [[Node]], which has Name, CPU, Memory, Storage, \
+                    Pods, Region, Labels, Taints, Packages and Networks";
 
 /// The file as it is written.
 #[derive(Deserialize)]
@@ -74,6 +94,25 @@ struct Raw {
     /// The original read it and did nothing with it; so do we, for the sake of old files.
     #[serde(rename = "PlatformVersion")]
     _platform_version: Option<String>,
+    #[serde(default)]
+    node: Vec<RawNode>,
+}
+
+/// A `[[Node]]` as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct RawNode {
+    name: Spanned<String>,
+    #[serde(rename = "CPU")]
+    cpu: Option<Spanned<Amount>>,
+    memory: Option<Spanned<Amount>>,
+    storage: Option<Spanned<Amount>>,
+    pods: Option<Spanned<Amount>>,
+    region: Option<Spanned<String>>,
+    labels: Option<Spanned<BTreeMap<String, String>>>,
+    taints: Option<Spanned<Vec<String>>>,
+    packages: Option<Spanned<Vec<String>>>,
+    networks: Option<Spanned<Vec<String>>>,
 }
 
 /// The original has all numbers in quotes; without them they mean the same.
@@ -122,21 +161,35 @@ impl ProviderFile {
         if let Some(system) = raw.operating_system.as_ref().filter(other) {
             return Err(lines.wrong("OperatingSystem", system, "must be Linux".to_owned()));
         }
-        let region = match &raw.region {
-            Some(region) if !super::flags::is_qualified(region.get_ref()) => {
-                let message = "must be fit for a label: letters, digits, -, _ and .".to_owned();
-                return Err(lines.wrong("Region", region, message));
+        let figures = lines.figures(&raw.cpu, &raw.memory, &raw.storage, &raw.pods)?;
+        let region = lines.region(raw.region.as_ref())?;
+        let mut nodes: Vec<NodeTable> = Vec::with_capacity(raw.node.len());
+        for raw in &raw.node {
+            let node = lines.node(raw)?;
+            if nodes.iter().any(|other| other.name == node.name) {
+                return Err(lines.wrong("Name", &raw.name, format!("{} is that of another node", node.name)));
             }
-            Some(region) => Some(region.get_ref().clone()),
-            None => None,
+            nodes.push(node);
+        }
+        Ok(Self { figures, region, nodes })
+    }
+
+    /// The nodes of the process: those of the file, else the one of the flags.
+    pub fn virtual_nodes(&self, flags: &Flags) -> Vec<VirtualNode> {
+        if self.nodes.is_empty() {
+            return vec![VirtualNode::alone(flags, self.region.clone(), self.figures)];
+        }
+        let flagged = || NodeTaint::of_flags(flags).into_iter().collect();
+        let node = |table: &NodeTable| VirtualNode {
+            name: table.name.clone(),
+            region: table.region.clone().or_else(|| self.region.clone()),
+            figures: table.figures.or(self.figures),
+            labels: table.labels.clone(),
+            taints: table.taints.clone().unwrap_or_else(flagged),
+            packages: table.packages.clone(),
+            networks: table.networks.clone(),
         };
-        Ok(Self {
-            cpu_millis: lines.amount("CPU", raw.cpu.as_ref(), "250m", Quantity::millis)?,
-            memory_bytes: lines.amount("Memory", raw.memory.as_ref(), "512Mi", Quantity::units)?,
-            storage_bytes: lines.amount("Storage", raw.storage.as_ref(), "0", Quantity::units)?,
-            pods: lines.amount("Pods", raw.pods.as_ref(), "1", Quantity::units)?,
-            region,
-        })
+        self.nodes.iter().map(node).collect()
     }
 }
 
@@ -153,6 +206,68 @@ impl Lines<'_> {
 
     fn wrong<T>(&self, key: &'static str, value: &Spanned<T>, message: String) -> FileError {
         FileError::Value { place: self.place(value.span().start), key, message }
+    }
+
+    fn node(&self, raw: &RawNode) -> Result<NodeTable, FileError> {
+        let name: Result<NodeName, String> = raw.name.get_ref().parse();
+        let name = name
+            .map_err(|why| self.wrong("Name", &raw.name, format!("is \"{}\": {why}", raw.name.get_ref())))?;
+        let labels = raw.labels.as_ref().map(Spanned::get_ref).cloned().unwrap_or_default();
+        if let Some(written) = &raw.labels {
+            for (key, value) in &labels {
+                label(key, value).map_err(|why| self.wrong("Labels", written, why))?;
+            }
+        }
+        let taints = raw.taints.as_ref().map(|written| {
+            let taints: Result<Vec<NodeTaint>, String> =
+                written.get_ref().iter().map(|text| text.parse()).collect();
+            taints.map_err(|why| self.wrong("Taints", written, why))
+        });
+        let packages = raw.packages.as_ref().map(|written| {
+            let patterns = written.get_ref().iter().map(String::as_str);
+            PackageFilter::parse(patterns).map_err(|why| self.wrong("Packages", written, why))
+        });
+        let networks = raw.networks.as_ref().map(|written| {
+            let networks: Vec<String> = written.get_ref().iter().map(|name| name.trim().to_owned()).collect();
+            match networks.iter().any(String::is_empty) {
+                true => Err(self.wrong("Networks", written, "has an empty name".to_owned())),
+                false => Ok(networks),
+            }
+        });
+        Ok(NodeTable {
+            name,
+            region: self.region(raw.region.as_ref())?,
+            figures: self.figures(&raw.cpu, &raw.memory, &raw.storage, &raw.pods)?,
+            labels,
+            taints: taints.transpose()?,
+            packages: packages.transpose()?.unwrap_or_default(),
+            networks: networks.transpose()?.unwrap_or_default(),
+        })
+    }
+
+    fn region(&self, region: Option<&Spanned<String>>) -> Result<Option<String>, FileError> {
+        match region {
+            Some(region) if !is_qualified(region.get_ref()) => {
+                let message = "must be fit for a label: letters, digits, -, _ and .".to_owned();
+                Err(self.wrong("Region", region, message))
+            }
+            region => Ok(region.map(|region| region.get_ref().clone())),
+        }
+    }
+
+    fn figures(
+        &self,
+        cpu: &Option<Spanned<Amount>>,
+        memory: &Option<Spanned<Amount>>,
+        storage: &Option<Spanned<Amount>>,
+        pods: &Option<Spanned<Amount>>,
+    ) -> Result<Figures, FileError> {
+        Ok(Figures {
+            cpu_millis: self.amount("CPU", cpu.as_ref(), "250m", Quantity::millis)?,
+            memory_bytes: self.amount("Memory", memory.as_ref(), "512Mi", Quantity::units)?,
+            storage_bytes: self.amount("Storage", storage.as_ref(), "0", Quantity::units)?,
+            pods: self.amount("Pods", pods.as_ref(), "1", Quantity::units)?,
+        })
     }
 
     /// A quantity that is not below `least`, in the unit of `count`. The least values are the original's (reference,

@@ -144,15 +144,16 @@ fn the_originals_file_is_read_and_an_empty_one_is_fine() {
         Storage = "40Gi"
         Pods = "20"
     "#;
-    let expected = ProviderFile {
+    let figures = Figures {
         cpu_millis: Some(20_000),
         memory_bytes: Some(40 << 30),
         storage_bytes: Some(40 << 30),
         pods: Some(20),
-        region: Some("us-east-1".to_owned()),
     };
+    let expected = ProviderFile { figures, region: Some("us-east-1".to_owned()), ..ProviderFile::default() };
     assert_eq!(file(text), Ok(expected));
-    let bare = ProviderFile { cpu_millis: Some(1500), pods: Some(7), ..ProviderFile::default() };
+    let figures = Figures { cpu_millis: Some(1500), pods: Some(7), ..Figures::default() };
+    let bare = ProviderFile { figures, ..ProviderFile::default() };
     assert_eq!(file("CPU = 1.5\nPods = 7\n"), Ok(bare));
 }
 
@@ -166,9 +167,79 @@ fn the_originals_file_is_read_and_an_empty_one_is_fine() {
 #[case("Storage = \"-1\"\n", "triton.toml:1: Storage is \"-1\", and must be at least 0")]
 #[case("Pods = 0\n", "triton.toml:1: Pods is \"0\", and must be at least 1")]
 #[case("Memory = \"16Ei\"\n", "triton.toml:1: Memory is \"16Ei\", which is too large")]
+#[case("[[Node]]\nCPU = 1\n", "triton.toml:1: missing field `Name`")]
+#[case("[[Node]]\nName = \"a\"\nCpu = 1\n", "triton.toml:3: unknown field `Cpu`")]
+#[case("[[Node]]\nName = \"A\"\n", "triton.toml:2: Name is \"A\": a node's name has at most 63 characters")]
+#[case("[[Node]]\nName = \"a\"\n[[Node]]\nName = \"a\"\n", "triton.toml:4: Name a is that of another node")]
+#[case("[[Node]]\nName = \"a\"\nPods = 0\n", "triton.toml:3: Pods is \"0\"")]
+#[case("[[Node]]\nName = \"a\"\nTaints = [\"x\"]\n", "triton.toml:3: Taints is not a taint such as")]
+#[case("[[Node]]\nName = \"a\"\nTaints = [\"x=y:No\"]\n", "triton.toml:3: Taints is not a taint such as")]
+#[case(
+    "[[Node]]\nName = \"a\"\nLabels = {type = \"x\"}\n",
+    "triton.toml:3: Labels has type, which is the same on"
+)]
+#[case(
+    "[[Node]]\nName = \"a\"\nLabels = {\"a b\" = \"x\"}\n",
+    "triton.toml:3: Labels has \"a b\", which is not a label's key"
+)]
+#[case(
+    "[[Node]]\nName = \"a\"\nLabels = {a = \"b c\"}\n",
+    "triton.toml:3: Labels has a = \"b c\"; a label's value"
+)]
+#[case(
+    "[[Node]]\nName = \"a\"\nPackages = [\"g1.[\"]\n",
+    "triton.toml:3: Packages has no pattern of names such as g1.*: \"g1.[\""
+)]
+#[case("[[Node]]\nName = \"a\"\nNetworks = [\" \"]\n", "triton.toml:3: Networks has an empty name")]
 #[case("\nOperatingSystem = \"Windows\"\n", "triton.toml:2: OperatingSystem must be Linux")]
 #[case("Region = \"the moon\"\n", "triton.toml:1: Region must be fit for a label")]
 fn what_the_file_must_not_say_is_refused_with_its_line(#[case] text: &str, #[case] expected: &str) {
     let error = file(text).expect_err("a bad file");
     assert!(error.starts_with(expected) && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn a_process_has_the_nodes_of_its_file_or_the_one_of_its_flags() {
+    let flags = flags(&["--nodename", "pools"], &[]);
+    let one = file("Region = \"moon\"\nPods = 7\n").unwrap().virtual_nodes(&flags);
+    let [node] = one.as_slice() else { panic!("{one:?}") };
+    assert_eq!(
+        (node.name.as_str(), node.region.as_deref(), node.figures.pods),
+        ("pools", Some("moon"), Some(7))
+    );
+    assert_eq!(node.taints, ["virtual-kubelet.io/provider=triton:NoSchedule".parse().unwrap()]);
+    assert!(node.packages.accepts_all() && node.networks.is_empty());
+
+    let text = r#"
+        Region = "moon"
+        Pods = 7
+        [[Node]]
+        Name = "compute"
+        CPU = 100
+        Labels = { "topology.kubernetes.io/zone" = "rack-1", pool = "" }
+        Taints = ["dedicated=compute:NoSchedule", "example.com/x:NoExecute"]
+        Packages = ["g1.*", "k4-?"]
+        Networks = ["My-Fabric-Network"]
+        [[Node]]
+        Name = "storage"
+        Region = "mars"
+        Pods = "9"
+        Taints = []
+    "#;
+    let nodes = file(text).unwrap().virtual_nodes(&flags);
+    let [compute, storage] = nodes.as_slice() else { panic!("{nodes:?}") };
+    assert_eq!((compute.name.as_str(), compute.region.as_deref()), ("compute", Some("moon")));
+    assert_eq!((compute.figures.cpu_millis, compute.figures.pods), (Some(100_000), Some(7)));
+    assert_eq!(compute.labels.len(), 2);
+    let accepted = ["g1.nano", "b1.large", "k4-2", "k4-20"].map(|name| compute.packages.accepts(name));
+    assert_eq!(accepted, [true, false, true, false]);
+    assert_eq!(compute.packages.to_string(), "g1.*, k4-?");
+    assert_eq!(compute.networks, ["My-Fabric-Network"]);
+    let expected =
+        [("dedicated", "compute", TaintEffect::NoSchedule), ("example.com/x", "", TaintEffect::NoExecute)];
+    let taints: Vec<_> =
+        compute.taints.iter().map(|it| (it.key.as_str(), it.value.as_str(), it.effect)).collect();
+    assert_eq!(taints, expected);
+    assert_eq!((storage.region.as_deref(), storage.figures.pods), (Some("mars"), Some(9)));
+    assert_eq!(storage.taints, []);
 }
