@@ -85,7 +85,10 @@ async fn health_is_for_all_and_metrics_are_for_those_who_have_the_right() {
         assert_eq!(process.get(path, &[]).await.unwrap(), (200, "ok".to_owned()), "{path}");
     }
 
-    let ask = async |path: &str, options: &[String]| process.get(path, &strings(options)).await.unwrap();
+    let ask = async |path: &str, options: &[String]| {
+        let answered = process.get(path, &strings(options)).await;
+        answered.unwrap_or_else(|error| panic!("{path} {options:?}: {error}\n{}", process.log()))
+    };
     let (status, text) = ask("/metrics", &[]).await;
     assert_eq!((status, text.contains("say who you are")), (401, true), "{text}");
     let invented = ["--header".to_owned(), "Authorization: Bearer invented".to_owned()];
@@ -131,7 +134,8 @@ async fn health_is_for_all_and_metrics_are_for_those_who_have_the_right() {
     // Whether the API server answers or not, the kubelet learns how the process does.
     stage.plane.freeze_apiserver(true).unwrap();
     assert_eq!(ask("/healthz", &[]).await.0, 200);
-    assert_eq!(ask("/metrics", &invented).await.0, 503);
+    let unknown = ["--header".to_owned(), "Authorization: Bearer unknown".to_owned()];
+    assert_eq!(ask("/metrics", &unknown).await.0, 503);
     stage.plane.freeze_apiserver(false).unwrap();
     assert!(!process.log().contains(prometheus[1].split(' ').next_back().unwrap()), "a token is in the log");
 }

@@ -208,6 +208,21 @@ pub(super) fn cmon_url(services: &Result<Services, Error>) -> Result<String, Fin
     }
 }
 
+/// That CMON did not answer a certificate. Where Prometheus is, it may be reached all the same.
+pub(super) fn cmon_refused(url: &str, error: &Error) -> Finding {
+    const SUBJECT: &str = "cmon";
+    match error.kind() {
+        Kind::Unreachable | Kind::Timeout | Kind::Interrupted => {
+            let why = one_line(error);
+            Finding::warning(
+                SUBJECT,
+                format!("{url} cannot be asked from here, so the certificate is untried: {why}"),
+            )
+        }
+        _ => Finding::failure(SUBJECT, one_line(error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

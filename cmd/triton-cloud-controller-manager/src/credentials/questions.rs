@@ -140,6 +140,6 @@ async fn ask_cmon(settled: &Settled, client: &Client) -> (Finding, Option<Client
                 format!("{url} accepts the certificate and shows {} instances", discovery.containers.len());
             (Finding::ok("cmon", text), Some(identity))
         }
-        Err(error) => failed(&error),
+        Err(error) => (findings::cmon_refused(&url, &error), Some(identity)),
     }
 }
