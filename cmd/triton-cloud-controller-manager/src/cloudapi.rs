@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use provider::credentials::{Keeper, Load, Loaded, Parts, SecretName};
+use provider::credentials::{Keeper, Load, Parts, SecretName};
 use runtime::clients::{Clients, Priority};
 use runtime::events::{EventRecorder, Reporter};
 use runtime::exit::Fatal;
@@ -62,16 +62,10 @@ impl Connection {
 
     /// The client. Waits for a Secret that can be used, and follows it from then on.
     pub(super) async fn client(self) -> Result<Client, Fatal> {
-        let mut keeper = match self {
-            Self::Client(client) => return Ok(client),
-            Self::Awaited(keeper) => keeper,
-        };
-        let loaded = keeper.first().await;
-        let Loaded { config, signer } = loaded.clone();
-        let builder = Client::configured_with(&config, Arc::new(signer)).map_err(Fatal::failure)?;
-        let client = builder.build().map_err(Fatal::failure)?;
-        tokio::spawn(keeper.run(loaded, client.clone()));
-        Ok(client)
+        match self {
+            Self::Client(client) => Ok(client),
+            Self::Awaited(keeper) => keeper.connect(|builder| builder.build().map_err(Fatal::failure)).await,
+        }
     }
 }
 

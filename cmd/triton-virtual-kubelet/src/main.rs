@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use provider::credentials::{self, Keeper as CredentialsKeeper};
 use runtime::admin::AdminServer;
 use runtime::clients::{Clients, Priority};
 use runtime::config::ConfigError;
@@ -71,10 +72,37 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
         Clients::new(&flags.kube.source(), program, flags.kube.limits()).await.map_err(Fatal::failure)?;
     let identity = identity(&std::env::var("HOSTNAME").unwrap_or_default());
     let (elector, claim) = candidate(&clients, flags.election(&identity))?;
-    let client = cloudapi::client(&triton, &metrics).await?;
-
+    let background = clients.client("events", Priority::Background).map_err(Fatal::failure)?;
+    let reporter = Reporter { controller: PROGRAM.to_owned(), instance: identity };
+    let events = EventRecorder::start(background, reporter, Timestamp::now);
     // Caches are filled on a standby too, so that it acts as soon as it leads.
     let caches = Caches::new();
+    health.add_claim(&claim);
+    health.add_shutdown(&shutdown);
+    caches.report_to(&health);
+    let address = admin.address();
+    tokio::spawn(admin.serve(health.clone(), metrics.clone()));
+    let client = match (triton, flags.credentials_secret.clone()) {
+        (Some(config), _) => cloudapi::client(&config, &metrics).await?,
+        (None, None) => {
+            return Err(Fatal::usage("neither settings of CloudAPI nor --credentials-secret are given"));
+        }
+        (None, Some(name)) => {
+            let parts = credentials::Parts {
+                name,
+                load: cloudapi::load(),
+                clients: &clients,
+                events: events.clone(),
+                health: &health,
+            };
+            let keeper = CredentialsKeeper::start(parts).map_err(Fatal::failure)?;
+            tokio::select! {
+                client = cloudapi::followed(keeper, &metrics) => client?,
+                () = shutdown.begun() => return Ok(()),
+            }
+        }
+    };
+
     let relist = reflector::Settings::default();
     let reflector = Reflector::new(client.clone(), relist);
     let instances = reflector.store();
@@ -84,13 +112,6 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
     let account = client.clone();
     tokio::spawn(async move { account::follow(&account, &facts).await });
 
-    let background = clients.client("events", Priority::Background).map_err(Fatal::failure)?;
-    let reporter = Reporter { controller: PROGRAM.to_owned(), instance: identity };
-    let events = EventRecorder::start(background, reporter, Timestamp::now);
-
-    health.add_claim(&claim);
-    health.add_shutdown(&shutdown);
-    caches.report_to(&health);
     metrics.watch_claim(PROGRAM, &claim).map_err(Fatal::failure)?;
     metrics.watch_limiter(clients.limiter()).map_err(Fatal::failure)?;
 
@@ -141,8 +162,7 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
         }
     });
 
-    tracing::info!(node = %flags.nodename, address = %admin.address(), "started");
-    tokio::spawn(admin.serve(health, metrics));
+    tracing::info!(node = %flags.nodename, %address, "started");
     let ended = process::run(&shutdown, elector, DRAIN).await;
     tokio::task::block_in_place(|| logs.finish());
     ended

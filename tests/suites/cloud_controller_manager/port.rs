@@ -79,7 +79,8 @@ fn forged() -> (String, String) {
 async fn health_is_for_all_and_metrics_are_for_those_who_have_the_right() {
     let stage = Stage::set().await;
     stage.apply(READERS).await;
-    let process = stage.start(&[]).await;
+    // It goes on without an API server for a while: by itself, there is no lease to lose.
+    let process = stage.start(&["--leader-elect=false"]).await;
     until_ready_says(&process, 200, "ok").await;
     for path in ["/healthz", "/livez"] {
         assert_eq!(process.get(path, &[]).await.unwrap(), (200, "ok".to_owned()), "{path}");
@@ -106,8 +107,12 @@ async fn health_is_for_all_and_metrics_are_for_those_who_have_the_right() {
 
     // Users, by certificate, whose authority is looked up in the cluster.
     let scraper = stage.certificate("scraper", &["scrapers"]).await;
-    until(&process, "the cluster's authority is known", async || ask("/metrics", &scraper).await.0 == 200)
-        .await;
+    until(
+        || process.log(),
+        "the cluster's authority is known",
+        async || ask("/metrics", &scraper).await.0 == 200,
+    )
+    .await;
     let nobody = stage.certificate("nobody", &[]).await;
     assert_eq!(ask("/metrics", &nobody).await.0, 403);
     let admin = stage.certificate("boss", &["system:masters"]).await;
@@ -129,7 +134,7 @@ async fn health_is_for_all_and_metrics_are_for_those_who_have_the_right() {
 
     // A right that is taken away is gone when the answer that was kept is old.
     stage.kubectl(&["delete", "clusterrolebinding", "metrics-readers"]).await;
-    until(&process, "the right is gone", async || ask("/metrics", &prometheus).await.0 == 403).await;
+    until(|| process.log(), "the right is gone", async || ask("/metrics", &prometheus).await.0 == 403).await;
 
     // Whether the API server answers or not, the kubelet learns how the process does.
     stage.plane.freeze_apiserver(true).unwrap();

@@ -125,15 +125,16 @@ impl Stage {
     }
 
     pub(super) async fn until_initialised(&self, process: &CloudControllerManager, name: &str) {
-        until(process, &format!("{name} is initialised"), async || self.is_initialised(name).await).await;
+        until(|| process.log(), &format!("{name} is initialised"), async || self.is_initialised(name).await)
+            .await;
     }
 }
 
 /// Waits for a condition with a bound; what the process said is shown when it does not come.
-pub(super) async fn until(process: &CloudControllerManager, what: &str, condition: impl AsyncFn() -> bool) {
+pub(super) async fn until(log: impl Fn() -> String, what: &str, condition: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + BOUND;
     while !condition().await {
-        assert!(Instant::now() < deadline, "not within {BOUND:?}: {what}\n{}", process.log());
+        assert!(Instant::now() < deadline, "not within {BOUND:?}: {what}\n{}", log());
         sleep(Duration::from_millis(100)).await;
     }
 }
@@ -144,5 +145,5 @@ pub(super) async fn until_ready_says(process: &CloudControllerManager, status: u
         let (code, body) = process.get("/readyz", &[]).await.unwrap();
         code == status && body.contains(text)
     };
-    until(process, &format!("/readyz is {status} {text:?}"), so).await;
+    until(|| process.log(), &format!("/readyz is {status} {text:?}"), so).await;
 }

@@ -9,13 +9,14 @@ use kube::Api;
 use kube::runtime::watcher::{self, Event};
 use runtime::clients::{Clients, ClientsError, Priority};
 use runtime::events::{EventRecorder, Happening, Severity};
-use runtime::exit::one_line;
+use runtime::exit::{Fatal, one_line};
 use runtime::health::{Finding, Health, Probe};
 use runtime::watching::watch;
 use tokio::sync::watch::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use triton::Client;
 use triton::auth::{AuthError, Authenticate, Replaceable};
+use triton::client::ClientBuilder;
 use triton::config::{CaSource, Config, ConfigError, KeySource};
 
 use super::plan::{Step, step};
@@ -77,11 +78,10 @@ pub enum KeeperError {
 
 /// Settings that can be used, with what signs by them.
 #[derive(Debug, Clone)]
-pub struct Loaded {
-    /// The settings.
-    pub config: Config,
-    /// What signs, and goes on to as the Secret changes.
-    pub signer: Replaceable,
+struct Loaded {
+    config: Config,
+    /// What signs now, and by later Secrets later.
+    signer: Replaceable,
 }
 
 /// What is known of the Secret.
@@ -121,7 +121,7 @@ impl std::fmt::Debug for Keeper {
 }
 
 impl Keeper {
-    /// Begins to watch the Secret. `/readyz` fails until [`Keeper::first`] has ended. Needs a tokio runtime.
+    /// Begins to watch the Secret. `/readyz` fails until there is one that can be used. Needs a tokio runtime.
     ///
     /// # Errors
     ///
@@ -142,8 +142,25 @@ impl Keeper {
         Ok(Self { name, load, seen, events, waits, watching })
     }
 
+    /// Waits for a Secret that can be used, has `finish` make a client of it, and follows it for as long as the runtime
+    /// lives.
+    ///
+    /// # Errors
+    ///
+    /// Those of `finish`, and [`ConfigError`] as a failure.
+    pub async fn connect(
+        mut self,
+        finish: impl FnOnce(ClientBuilder) -> Result<Client, Fatal>,
+    ) -> Result<Client, Fatal> {
+        let loaded = self.first().await;
+        let signer = Arc::new(loaded.signer.clone());
+        let client = finish(Client::configured_with(&loaded.config, signer).map_err(Fatal::failure)?)?;
+        tokio::spawn(self.run(loaded, client.clone()));
+        Ok(client)
+    }
+
     /// Waits for a Secret that can be used, as far as that is known without a call.
-    pub async fn first(&mut self) -> Loaded {
+    async fn first(&mut self) -> Loaded {
         loop {
             let seen = self.seen.borrow_and_update().clone();
             let why = match seen {
@@ -175,7 +192,7 @@ impl Keeper {
 
     /// Has `client`, which signs by `loaded`, sign with another key when the Secret holds one that CloudAPI accepts. One
     /// that it does not accept, and everything else that is wrong with a Secret, changes nothing and is told.
-    pub async fn run(mut self, loaded: Loaded, client: Client) {
+    async fn run(mut self, loaded: Loaded, client: Client) {
         let Loaded { mut config, signer } = loaded;
         let mut pause = PAUSE.0;
         let mut told = None;

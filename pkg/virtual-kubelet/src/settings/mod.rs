@@ -34,8 +34,8 @@ pub struct Settings {
     pub flags: Flags,
     /// The provider's file; empty without one.
     pub file: ProviderFile,
-    /// How to reach CloudAPI.
-    pub triton: Config,
+    /// How to reach CloudAPI; `None` when [`Flags::credentials_secret`] says where that is.
+    pub triton: Option<Config>,
     /// Who we are to the SSH servers of instances; `None` when no commands can be run in them.
     pub ssh: Option<Identity>,
 }
@@ -109,7 +109,11 @@ impl Settings {
             Some(path) => Some(Identity::load(path, passphrase(&environment)?.as_ref())?),
             None => None,
         };
-        Ok(Self { flags, file, triton: triton_config(triton)?, ssh })
+        let triton = match &flags.credentials_secret {
+            Some(_) => None,
+            None => Some(triton_config(triton)?),
+        };
+        Ok(Self { flags, file, triton, ssh })
     }
 }
 
