@@ -59,7 +59,7 @@ impl Stage {
     async fn take_first(&self, account: &Client) {
         let keys = account.list_keys().await.unwrap().items;
         let first = keys.iter().find(|key| &*key.name != "second").unwrap();
-        account.delete_key(&first.fingerprint.to_string()).await.unwrap();
+        account.delete_key(&first.fingerprint).await.unwrap();
         account.get_account().await.unwrap_err();
         self.simulator.control().cut_feeds();
     }

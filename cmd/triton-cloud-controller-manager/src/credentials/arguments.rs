@@ -7,7 +7,8 @@ use provider::credentials::{DEFAULT_SECRET, SecretName};
 
 /// Makes and checks the Secret that says how CloudAPI is reached
 #[derive(Debug, Parser)]
-#[command(name = "triton-cloud-controller-manager credentials", version)]
+#[command(name = "triton-cloud-controller-manager credentials", version, no_binary_name = true)]
+#[command(bin_name = "triton-cloud-controller-manager credentials")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) action: Action,

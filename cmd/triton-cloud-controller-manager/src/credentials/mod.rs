@@ -47,13 +47,15 @@ pub(super) fn asked_for(arguments: &[OsString]) -> bool {
 
 /// Runs the sub-command; the command line begins with the program's name.
 pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Fatal> {
-    let words = arguments.into_iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, word)| word);
-    let arguments = match Arguments::try_parse_from(words) {
+    let arguments = match Arguments::try_parse_from(arguments.into_iter().skip(2)) {
         Ok(arguments) => arguments,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // Whoever closed the output does not want to read it.
             let _ = write!(std::io::stdout(), "{error}");
             return Ok(());
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            return Err(Fatal::usage(ConfigError::Flag("say what to do: create or verify".to_owned())));
         }
         Err(error) => {
             let line = error.to_string();

@@ -45,7 +45,7 @@ fn what_is_wrong_is_one_line_with_a_remedy_and_an_exit_code() {
         ),
         (&[secret, port, "--client-ca-file=/nowhere/c", &kubeconfig], 2, "check --client-ca-file"),
         (&[secret, port], 1, "no --kubeconfig is given"),
-        (&["credentials"], 2, "subcommand"),
+        (&["credentials"], 2, "create or verify"),
         (&["credentials", "verify"], 2, "set TRITON_URL, TRITON_ACCOUNT"),
         (&["credentials", "create", "--profile=work"], 2, "cannot look for the profile \"work\""),
         (&["credentials", "create", "--name=a"], 2, "NAMESPACE/NAME"),

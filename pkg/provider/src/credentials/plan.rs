@@ -55,7 +55,7 @@ fn same_key(one: &KeySource, other: &KeySource) -> bool {
 }
 
 fn same_secret(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
-    one.map(|it| it.expose_secret()) == other.map(|it| it.expose_secret())
+    one.map(SecretString::expose_secret) == other.map(SecretString::expose_secret)
 }
 
 #[cfg(test)]

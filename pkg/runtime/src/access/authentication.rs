@@ -73,7 +73,53 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
+
     use super::*;
+    use crate::access::scripted::Scripted;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn tokens(server: &Scripted, ttl: Duration) -> Tokens {
+        Tokens::new(server.client(), ttl, Duration::from_secs(10))
+    }
+
+    #[tokio::test]
+    async fn one_review_serves_all_who_ask_for_a_token_until_it_is_old() {
+        let server = Scripted::new(|review| {
+            let known = review["spec"]["token"] == "good";
+            let user =
+                serde_json::json!({"username": "u", "uid": "1", "groups": ["g"], "extra": {"k": ["v"]}});
+            serde_json::json!({"status": {"authenticated": known, "user": user}})
+        });
+        let lasting = tokens(&server, LONG);
+        let all = join_all((0..8).map(|_| lasting.user("good"))).await;
+        for user in all {
+            let user = user.unwrap().unwrap();
+            assert_eq!((user.name.as_str(), user.uid.as_deref(), user.groups.len()), ("u", Some("1"), 1));
+            assert_eq!(user.extra["k"], ["v"]);
+        }
+        assert_eq!(server.asked(), 1);
+        for _ in 0..3 {
+            assert_eq!(lasting.user("bad").await.unwrap(), None, "whatever user it names");
+        }
+        assert_eq!(server.asked(), 2);
+        let fleeting = tokens(&server, Duration::from_millis(1));
+        while server.asked() < 5 {
+            fleeting.user("good").await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_not_answered_is_asked_again() {
+        let server = Scripted::refusing();
+        let tokens = tokens(&server, LONG);
+        for asked in 1..3 {
+            let error = tokens.user("good").await.unwrap_err();
+            assert!(matches!(*error, ReviewError::Api { .. }));
+            assert_eq!(server.asked(), asked);
+        }
+    }
 
     #[test]
     fn tokens_are_read_as_in_kubernetes() {

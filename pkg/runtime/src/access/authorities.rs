@@ -142,7 +142,7 @@ mod tests {
     fn a_certificate_of_the_authority_names_user_and_groups() {
         let (issuer, authorities) = (authority(), ClientAuthorities::default());
         let alice = client(&issuer, &ALICE, |_| {});
-        assert_eq!(authorities.user(&[alice.clone()]).unwrap(), None, "nobody is trusted yet");
+        assert_eq!(authorities.user(std::slice::from_ref(&alice)).unwrap(), None, "nobody is trusted yet");
         authorities.replace(&issuer.pem()).unwrap();
         let user = authorities.user(&[alice]).unwrap().unwrap();
         assert_eq!(

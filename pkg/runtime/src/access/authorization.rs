@@ -148,3 +148,52 @@ fn specification(user: &User, access: &Access) -> SubjectAccessReviewSpec {
     }
     specification
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::access::scripted::Scripted;
+
+    fn user(name: &str) -> User {
+        User { name: name.to_owned(), uid: None, groups: vec!["g".to_owned()], extra: Default::default() }
+    }
+
+    #[tokio::test]
+    async fn a_yes_and_a_no_are_each_kept_for_their_time() {
+        let server =
+            Scripted::new(|review| json!({"status": {"allowed": review["spec"]["user"] == "friend"}}));
+        let (long, short) = (Duration::from_secs(3600), Duration::from_millis(1));
+        let rights = Rights::new(server.client(), long, short, Duration::from_secs(10));
+        let metrics = Access::path(&Method::GET, "/metrics");
+        for _ in 0..3 {
+            assert!(rights.allow(&user("friend"), &metrics).await.unwrap());
+        }
+        assert_eq!(server.asked(), 1);
+        let sent = server.last();
+        assert_eq!(sent["spec"]["nonResourceAttributes"], json!({"path": "/metrics", "verb": "get"}));
+        assert_eq!(sent["spec"]["groups"], json!(["g"]));
+        while server.asked() < 4 {
+            assert!(!rights.allow(&user("stranger"), &metrics).await.unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kubelets_rights_are_those_to_parts_of_its_node() {
+        let server = Scripted::new(|_| json!({"status": {"allowed": true}}));
+        let long = Duration::from_secs(3600);
+        let rights = Rights::new(server.client(), long, long, Duration::from_secs(10));
+        let access = Access::Resource {
+            group: String::new(),
+            resource: "nodes".to_owned(),
+            subresource: "proxy".to_owned(),
+            name: "vk-0".to_owned(),
+            verb: "create".to_owned(),
+        };
+        assert!(rights.allow(&user("u"), &access).await.unwrap());
+        let expected = json!({"version": "v1", "resource": "nodes", "subresource": "proxy", "name": "vk-0", "verb": "create"});
+        assert_eq!(server.last()["spec"]["resourceAttributes"], expected);
+        assert_eq!(access.to_string(), "create nodes/proxy of \"vk-0\"");
+    }
+}

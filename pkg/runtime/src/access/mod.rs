@@ -13,6 +13,8 @@ mod authentication;
 mod authorities;
 mod authorization;
 mod gate;
+#[cfg(test)]
+mod scripted;
 
 pub use self::authorities::{AuthoritiesError, ClientAuthorities};
 pub use self::authorization::Access;
