@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the way tests fail"
 )]
 
+mod cloud_controller_manager;
 mod cloud_controllers;
 mod control_plane;
 mod demo;

@@ -17,24 +17,31 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 )]
 pub(super) struct Nameless;
 
-/// Finds the name; tries for as long as CloudAPI does not answer, and has `/readyz` say why meanwhile.
-pub(super) fn find(
-    client: &Client,
+/// The look for the name, which `/readyz` tells of.
+pub(super) struct Search {
     configured: Option<String>,
-    health: &Health,
-) -> impl Future<Output = Result<String, Nameless>> + use<> {
-    let waiting = Arc::new(Mutex::new(configured.is_none().then(|| "not asked yet".to_owned())));
-    let told = Arc::clone(&waiting);
-    health.add(Probe::Ready, "datacenter", move || {
-        match told.lock().unwrap_or_else(PoisonError::into_inner).clone() {
-            Some(why) => Finding::Failed(format!("the data centre's name is not known: {why}")),
-            None => Finding::Ok,
-        }
-    });
-    let client = client.clone();
-    async move {
-        let say = |why| *waiting.lock().unwrap_or_else(PoisonError::into_inner) = why;
-        if let Some(name) = configured {
+    /// Why the name is not known yet.
+    waiting: Arc<Mutex<Option<String>>>,
+}
+
+impl Search {
+    /// Begins a look, which is over when the name is `configured`.
+    pub(super) fn new(configured: Option<String>, health: &Health) -> Self {
+        let waiting = Arc::new(Mutex::new(configured.is_none().then(|| "not asked yet".to_owned())));
+        let told = Arc::clone(&waiting);
+        health.add(Probe::Ready, "datacenter", move || {
+            match told.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+                Some(why) => Finding::Failed(format!("the data centre's name is not known: {why}")),
+                None => Finding::Ok,
+            }
+        });
+        Self { configured, waiting }
+    }
+
+    /// Finds the name; tries for as long as CloudAPI does not answer, and has `/readyz` say why meanwhile.
+    pub(super) async fn find(self, client: &Client) -> Result<String, Nameless> {
+        let say = |why| *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        if let Some(name) = self.configured {
             return Ok(name);
         }
         let mut pause = PAUSE.0;

@@ -1,17 +1,18 @@
 //! The flags: the framework's names, and its defaults but where these are themselves the bottleneck (Kubernetes
 //! reference 2.2).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use cloud_controllers::node_lifecycle::{self, DELETION_SHARE, DELETIONS_PER_MINUTE, Share};
+use provider::credentials::SecretName;
 use runtime::clients::Source;
 use runtime::flags::{LeaderFlags, LogFlags, duration};
 
 use crate::controllers::Enabled;
+use crate::secure_port::SecurePortFlags;
 
 /// Requests per second to the API server. The framework's 20 make a thousand Nodes wait for minutes.
 const QPS: f64 = 100.0;
@@ -25,6 +26,9 @@ const NODE_SYNCS: &str = "64";
 /// Runs the cloud controllers of a Kubernetes cluster on Triton machines
 #[derive(Debug, Parser)]
 #[command(name = crate::PROGRAM, version)]
+#[command(
+    after_help = "credentials create and credentials verify, as first words, make and check the Secret of --credentials-secret"
+)]
 pub(super) struct Flags {
     /// The provider; there is one
     #[arg(long, value_enum, default_value_t)]
@@ -32,6 +36,10 @@ pub(super) struct Flags {
     /// A TOML file that says how CloudAPI is reached; left out, the environment does
     #[arg(long, value_name = "FILE")]
     pub(super) cloud_config: Option<PathBuf>,
+    /// The Secret that says how CloudAPI is reached, instead of the environment; its changes are taken up without a restart.
+    /// The sub-command credentials create makes one
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub(super) credentials_secret: Option<SecretName>,
     /// Which controllers run: * for all, name for one, -name for all but one
     #[arg(long, default_value = "*", allow_hyphen_values = true, value_name = "LIST")]
     pub(super) controllers: Enabled,
@@ -59,18 +67,14 @@ pub(super) struct Flags {
     /// No larger part than this of the cluster's machines is deleted in a minute, above 0 and up to 1
     #[arg(long, default_value_t = DELETION_SHARE.get(), value_parser = share, value_name = "PART")]
     node_deletion_share: f64,
-    /// Where /healthz, /livez, /readyz and /metrics are answered
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED), value_name = "ADDRESS")]
-    bind_address: IpAddr,
-    /// The port for these; plain HTTP in this version, without authentication
-    #[arg(long, default_value_t = 10258, value_name = "PORT")]
-    secure_port: u16,
     /// One service account for each controller; not done, and not needed: one role has all rights of this program
     #[arg(long, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     use_service_account_credentials: bool,
     /// The kind of object that leaders are elected with; there is one
     #[arg(long, value_enum, default_value_t)]
     leader_elect_resource_lock: Lock,
+    #[command(flatten)]
+    pub(super) port: SecurePortFlags,
     #[command(flatten)]
     pub(super) log: LogFlags,
     #[command(flatten)]
@@ -102,11 +106,6 @@ impl Flags {
     /// How many requests it gets.
     pub(super) fn limits(&self) -> runtime::clients::Limits {
         runtime::clients::Limits { rate: self.kube_api_qps, burst: self.kube_api_burst }
-    }
-
-    /// Where the admin server listens.
-    pub(super) fn admin_address(&self) -> SocketAddr {
-        SocketAddr::new(self.bind_address, self.secure_port)
     }
 
     /// How many Nodes may be deleted.
@@ -143,7 +142,7 @@ mod tests {
     #[test]
     fn the_defaults_are_the_frameworks_but_for_the_bottlenecks() {
         let flags = flags(&[]).unwrap();
-        assert_eq!(flags.admin_address().to_string(), "0.0.0.0:10258");
+        assert_eq!(flags.port.address().to_string(), "0.0.0.0:10258");
         assert_eq!(flags.node_status_update_frequency, Duration::from_secs(300));
         assert_eq!(flags.controllers.0.len(), 2);
         assert_eq!(flags.deletion_limits(), node_lifecycle::Limits::default());

@@ -1,16 +1,19 @@
 //! `triton-cloud-controller-manager`: the external cloud provider of clusters whose nodes are Triton machines.
 
 mod cloud_config;
+mod cloudapi;
 mod controllers;
+mod credentials;
 mod datacenter;
 mod flags;
+mod secure_port;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use cloud_controllers::controller::{Controllers, Parts, Settings};
 use cloud_controllers::node::labels::Place;
 use jiff::Timestamp;
-use runtime::admin::AdminServer;
 use runtime::clients::Clients;
 use runtime::config;
 use runtime::exit::{Fatal, report};
@@ -21,11 +24,11 @@ use runtime::metrics::Metrics;
 use runtime::process;
 use runtime::shutdown::{DRAIN, Shutdown};
 use runtime::watching::Caches;
-use triton::Client;
 use triton::config::{Config, Environment};
 use triton::reflector::{self, Reflector};
 
 use crate::cloud_config::CloudConfig;
+use crate::cloudapi::{Connection, Contradiction, Credentials};
 use crate::flags::Flags;
 
 /// The program's name.
@@ -38,51 +41,70 @@ const LEASE: &str = "cloud-controller-manager";
 const THREADS: usize = 4;
 
 fn main() -> ExitCode {
-    report(PROGRAM, start())
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let ended = if credentials::asked_for(&arguments) { credentials::run(arguments) } else { start() };
+    report(PROGRAM, ended)
 }
 
 fn start() -> Result<(), Fatal> {
     let flags: Flags = config::load("TRITON_CCM")?;
     let cloud = CloudConfig::load(flags.cloud_config.as_deref()).map_err(Fatal::usage)?;
-    let environment = cloud.environment(&Environment::from_process());
-    let triton = Config::load(&environment, cloud.profile.as_deref()).map_err(Fatal::usage)?;
+    let credentials = origin(&flags, &cloud)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors.min(THREADS))
         .enable_all()
         .build()
         .map_err(Fatal::failure)?;
-    let ended = runtime.block_on(run(flags, cloud, triton));
+    let ended = runtime.block_on(run(flags, Arc::new(cloud), credentials));
     // Whatever has not ended by now is not waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn run(flags: Flags, cloud: CloudConfig, triton: Config) -> Result<(), Fatal> {
+/// Where the credentials come from.
+fn origin(flags: &Flags, cloud: &CloudConfig) -> Result<Credentials, Fatal> {
+    match &flags.credentials_secret {
+        Some(_) if cloud.profile.is_some() => Err(Fatal::usage(Contradiction)),
+        Some(name) => Ok(Credentials::Secret(name.clone())),
+        None => {
+            let environment = cloud.environment(&Environment::from_process());
+            let config = Config::load(&environment, cloud.profile.as_deref()).map_err(Fatal::usage)?;
+            Ok(Credentials::Settings(Box::new(config)))
+        }
+    }
+}
+
+async fn run(flags: Flags, cloud: Arc<CloudConfig>, credentials: Credentials) -> Result<(), Fatal> {
     let logs = Logs::install(&flags.log.settings(PROGRAM)).map_err(Fatal::usage)?;
     let shutdown = Shutdown::on_signals().map_err(Fatal::failure)?;
     let (metrics, health) = (Metrics::new().map_err(Fatal::failure)?, Health::new());
-    let admin = AdminServer::bind(flags.admin_address()).await.map_err(Fatal::failure)?;
+    let host = std::env::var("HOSTNAME").unwrap_or_default();
+    let admin = flags.port.open(&flags.source(), &program(), &host).await?;
     let clients = Clients::new(&flags.source(), &program(), flags.limits()).await.map_err(Fatal::failure)?;
     metrics.watch_limiter(clients.limiter()).map_err(Fatal::failure)?;
-    let client =
-        Client::configured(&triton).await.map_err(Fatal::failure)?.build().map_err(Fatal::failure)?;
-    let identity = identity(&std::env::var("HOSTNAME").unwrap_or_default());
+    let identity = identity(&host);
+    let connection = Connection::prepare(credentials, &cloud, &clients, &health, &identity).await?;
     let (elector, claim) = candidate(&flags, &clients, &identity)?;
     let caches = Caches::new();
     health.add_claim(&claim);
     health.add_shutdown(&shutdown);
     caches.report_to(&health);
     metrics.watch_claim(LEASE, &claim).map_err(Fatal::failure)?;
-    let datacenter = datacenter::find(&client, cloud.datacenter.clone(), &health);
+    let datacenter = datacenter::Search::new(cloud.datacenter.clone(), &health);
     tracing::info!(address = %admin.address(), "started");
     for note in flags.notes() {
         tracing::info!("{note}");
     }
     tokio::spawn(admin.serve(health, metrics.clone()));
 
-    let datacenter = tokio::select! {
-        datacenter = datacenter => datacenter.map_err(Fatal::failure)?,
+    let found = async {
+        let client = connection.client().await?;
+        let datacenter = datacenter.find(&client).await.map_err(Fatal::failure)?;
+        Ok::<_, Fatal>((client, datacenter))
+    };
+    let (client, datacenter) = tokio::select! {
+        found = found => found?,
         () = shutdown.begun() => return Ok(()),
     };
     let reflector = Reflector::new(client.clone(), reflector::Settings::default());

@@ -1,18 +1,43 @@
 //! The CloudAPI client of this process, with its metrics.
 
+use std::sync::Arc;
+
+use provider::credentials::{Keeper, Load, Parts};
+use runtime::clients::Clients;
+use runtime::events::EventRecorder;
 use runtime::exit::Fatal;
+use runtime::health::Health;
 use runtime::metrics::{Metrics, MetricsError};
 use triton::Client;
 use triton::budget::{Budget, Priority};
 use triton::client::ClientBuilder;
-use triton::config::Config;
+use triton::config::{Config, ENVIRONMENT_PROFILE};
+use virtual_kubelet::settings::CloudApi;
 
 /// Seconds. CloudAPI answers reads in tens of milliseconds and throttles or times out in tens of seconds.
 const BUCKETS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
-/// Finds the key and makes the client. Sends nothing.
-pub(super) async fn client(config: &Config, metrics: &Metrics) -> Result<Client, Fatal> {
-    let builder = Client::configured(config).await.map_err(Fatal::failure)?;
+/// Makes the client: sends nothing where the settings are known, and waits for a Secret that can be used where they
+/// are in one, which the client follows from then on.
+pub(super) async fn connect(
+    cloudapi: CloudApi,
+    clients: &Clients,
+    events: &EventRecorder,
+    health: &Health,
+    metrics: &Metrics,
+) -> Result<Client, Fatal> {
+    let name = match cloudapi {
+        CloudApi::Secret(name) => name,
+        CloudApi::Settings(config) => {
+            return finish(Client::configured(&config).await.map_err(Fatal::failure)?, metrics);
+        }
+    };
+    let load: Load = Arc::new(|contents| Config::load(&contents.environment, Some(ENVIRONMENT_PROFILE)));
+    let keeper = Keeper::start(Parts { name, load, clients, events: events.clone(), health });
+    keeper.map_err(Fatal::failure)?.connect(|builder| finish(builder, metrics)).await
+}
+
+fn finish(builder: ClientBuilder, metrics: &Metrics) -> Result<Client, Fatal> {
     let client = counted(builder, metrics).map_err(Fatal::failure)?.build().map_err(Fatal::failure)?;
     watch_budget(client.budget(), metrics).map_err(Fatal::failure)?;
     Ok(client)

@@ -72,24 +72,37 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
     let clients =
         Clients::new(&flags.kube.source(), program, flags.kube.limits()).await.map_err(Fatal::failure)?;
     let identity = identity(&std::env::var("HOSTNAME").unwrap_or_default());
-    let client = cloudapi::client(&triton, &metrics).await?;
+    // Who only looks tells nobody.
+    let events = match flags.dry_run {
+        true => EventRecorder::muted(),
+        false => {
+            let client = clients.client("events", Priority::Background).map_err(Fatal::failure)?;
+            let reporter = Reporter { controller: PROGRAM.to_owned(), instance: identity.clone() };
+            EventRecorder::start(client, reporter, Timestamp::now)
+        }
+    };
+    let client = cloudapi::connect(triton, &clients, &events, &health, &metrics);
     let Some(admin) = admin else {
-        let ended = dry_run::run(&flags, &nodes, &clients, client, &shutdown).await;
+        let ended = tokio::select! {
+            client = client => dry_run::run(&flags, &nodes, &clients, client?, &shutdown).await,
+            () = shutdown.begun() => Ok(()),
+        };
         tokio::task::block_in_place(|| logs.finish());
         return ended;
     };
     let (elector, claim) = candidate(&clients, flags.election(&identity))?;
-
     // Caches are filled on a standby too, so that it acts as soon as it leads.
     let caches = Caches::new();
-    let account = Account::follow(client, &flags, &caches);
-    let background = clients.client("events", Priority::Background).map_err(Fatal::failure)?;
-    let reporter = Reporter { controller: PROGRAM.to_owned(), instance: identity };
-    let events = EventRecorder::start(background, reporter, Timestamp::now);
-
     health.add_claim(&claim);
     health.add_shutdown(&shutdown);
     caches.report_to(&health);
+    let address = admin.address();
+    tokio::spawn(admin.serve(health.clone(), metrics.clone()));
+    let client = tokio::select! {
+        client = client => client?,
+        () = shutdown.begun() => return Ok(()),
+    };
+    let account = Account::follow(client, &flags, &caches);
     metrics.watch_claim(PROGRAM, &claim).map_err(Fatal::failure)?;
     metrics.watch_limiter(clients.limiter()).map_err(Fatal::failure)?;
 
@@ -115,8 +128,7 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
     });
 
     let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
-    tracing::info!(nodes = names.join(","), address = %admin.address(), "started");
-    tokio::spawn(admin.serve(health, metrics));
+    tracing::info!(nodes = names.join(","), %address, "started");
     let ended = process::run(&shutdown, elector, DRAIN).await;
     tokio::task::block_in_place(|| logs.finish());
     ended

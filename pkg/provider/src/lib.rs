@@ -1,12 +1,14 @@
-//! What both binaries agree on about instances and Kubernetes objects. Pure: no requests, no clocks.
+//! What both binaries agree on about instances and Kubernetes objects. Pure but for [`credentials`]: no requests, no clocks.
 //!
 //! - [`names`]: annotations, tags, metadata keys and classes.
 //! - [`owner`]: whose instance an instance is, as its tags say.
 //! - [`instance_name`] and [`provider_id`]: what an instance is called, at Triton and in Kubernetes.
 //! - [`cns`]: which CNS services an instance is a member of, and what to write so that it is.
+//! - [`credentials`]: the Secret that says how to reach CloudAPI, and what follows its changes.
 //! - [`digest`]: short stable names for what is too long to be one.
 
 pub mod cns;
+pub mod credentials;
 pub mod digest;
 pub mod instance_name;
 pub mod names;

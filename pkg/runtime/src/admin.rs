@@ -1,53 +1,52 @@
-//! The admin server: health and metrics over plain HTTP, for the kubelet and for Prometheus.
+//! The admin server: health and metrics, for the kubelet and for Prometheus.
 //!
 //! It is bounded in every direction: connections, how long one may last, how long a request may take to arrive. It
-//! knows four paths and reads no bodies.
+//! knows four paths and reads no bodies. Over plain HTTP, whoever reaches it may ask; [`AdminServer::secured`] speaks TLS
+//! and has a [`Gate`] decide.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use hyper::body::Incoming;
+use rustls::ServerConfig;
 
+use crate::access::{Access, Gate, Refusal};
 use crate::health::{Health, Probe};
 use crate::metrics::Metrics;
+use crate::serving::{Bounds, Listener, Peer};
 
 /// Connections at once; further ones wait in the system's queue. A kubelet and a few scrapers need a handful.
 pub const CONNECTIONS: usize = 64;
 
-/// How long a request's head may take to arrive, and a connection may be idle.
-const HEAD: Duration = Duration::from_secs(10);
-
-/// How long a connection may last, whatever it does. Scrapers connect again.
-const CONNECTION: Duration = Duration::from_secs(60);
-
-/// How long to wait after the system refused to accept, which it does while it has no file descriptors.
-const REFUSED: Duration = Duration::from_millis(100);
+/// A connection does not last, whatever it does: scrapers connect again.
+const BOUNDS: Bounds = Bounds {
+    connections: CONNECTIONS,
+    head: Duration::from_secs(10),
+    connection: Some(Duration::from_secs(60)),
+};
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for health and metrics; choose another with --admin-address")]
+#[error("cannot listen on {address} for health and metrics; choose another with {flag}")]
 pub struct AdminError {
     /// The address as asked for.
     pub address: SocketAddr,
+    /// The flag that says where.
+    flag: &'static str,
     source: io::Error,
 }
 
 /// A server that listens and does not answer yet.
 #[derive(Debug)]
 pub struct AdminServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
+    gate: Option<Gate>,
 }
 
 /// What the paths answer from.
@@ -55,6 +54,7 @@ pub struct AdminServer {
 struct Pages {
     health: Health,
     metrics: Metrics,
+    gate: Option<Gate>,
 }
 
 impl AdminServer {
@@ -64,58 +64,58 @@ impl AdminServer {
     ///
     /// [`AdminError`], such as when the port is in use.
     pub async fn bind(address: SocketAddr) -> Result<Self, AdminError> {
-        let failed = |source| AdminError { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Self::bind_for(address, "--admin-address").await
+    }
+
+    /// Like [`AdminServer::bind`], for an address that another flag says.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`], such as when the port is in use.
+    pub async fn bind_for(address: SocketAddr, flag: &'static str) -> Result<Self, AdminError> {
+        let bound = Listener::bind(address).await;
+        let listener = bound.map_err(|source| AdminError { address, flag, source })?;
+        Ok(Self { listener, gate: None })
+    }
+
+    /// Speaks TLS, and answers whom `gate` lets in.
+    #[must_use]
+    pub fn secured(self, tls: Arc<ServerConfig>, gate: Gate) -> Self {
+        Self { listener: self.listener.secured(tls), gate: Some(gate) }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     /// Answers until dropped. Run it beside the work, not as a part of it: while the process drains, it says so.
     pub async fn serve(self, health: Health, metrics: Metrics) {
-        let pages = Pages { health, metrics };
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            // The semaphore is never closed.
-            let Ok(place) = room.clone().acquire_owned().await else { return };
-            match self.listener.accept().await {
-                Ok((connection, _)) => {
-                    let pages = pages.clone();
-                    tokio::spawn(async move {
-                        let _place = place;
-                        converse(connection, pages).await;
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the admin server could not accept a connection");
-                    tokio::time::sleep(REFUSED).await;
-                }
-            }
-        }
-    }
-}
-
-async fn converse(connection: TcpStream, pages: Pages) {
-    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-        let answer = pages.answer(request.method(), request.uri().path(), request.uri().query());
-        async move { Ok::<_, Infallible>(answer) }
-    });
-    let conversation = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(16 * 1024)
-        .serve_connection(TokioIo::new(connection), service);
-    if let Ok(Err(error)) = tokio::time::timeout(CONNECTION, conversation).await {
-        tracing::debug!(%error, "an admin connection broke off");
+        let pages = Pages { health, metrics, gate: self.gate };
+        let answer = move |peer, request| {
+            let pages = pages.clone();
+            async move { pages.answer(&peer, &request).await }
+        };
+        self.listener.serve(BOUNDS, answer).await;
     }
 }
 
 impl Pages {
-    fn answer(&self, method: &Method, path: &str, query: Option<&str>) -> Response<Full<Bytes>> {
+    async fn answer(&self, peer: &Peer, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        match self.admit(peer, request).await {
+            Ok(()) => self.show(request.method(), request.uri().path(), request.uri().query()),
+            Err(refusal) => refuse(&refusal),
+        }
+    }
+
+    async fn admit(&self, peer: &Peer, request: &Request<Incoming>) -> Result<(), Refusal> {
+        let path = request.uri().path();
+        let Some(gate) = self.gate.as_ref().filter(|gate| !gate.is_open(path)) else { return Ok(()) };
+        let user = gate.authenticate(peer, request.headers()).await?;
+        gate.authorize(&user, &Access::path(request.method(), path)).await
+    }
+
+    fn show(&self, method: &Method, path: &str, query: Option<&str>) -> Response<Full<Bytes>> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned());
             refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -143,6 +143,14 @@ impl Pages {
         let status = if report.healthy { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
         text(status, report.text)
     }
+}
+
+fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {
+    let mut response = text(refusal.status(), format!("{refusal}\n"));
+    if refusal.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
 }
 
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {

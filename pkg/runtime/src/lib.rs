@@ -5,6 +5,7 @@
 //! - [`config`] loads settings from flags, environment and file; [`flags`] are those that every binary has; [`exit`]
 //!   ends a process with one line and an exit code.
 //! - [`logs`] and traces, [`metrics`], [`health`] checks, and the [`admin`] server that shows them.
+//! - [`serving`] HTTP over TLS, and [`access`]: who may ask for what, which the API server says.
 //! - [`clients`] of the Kubernetes API with bounds on every call; [`watching`] keeps objects in memory;
 //!   [`events`] tells users what happens.
 //! - [`queue`]: which objects a controller looks at next.
@@ -67,6 +68,7 @@
 //! }
 //! ```
 
+pub mod access;
 pub mod admin;
 pub mod clients;
 pub mod config;
@@ -79,5 +81,6 @@ pub mod logs;
 pub mod metrics;
 pub mod process;
 pub mod queue;
+pub mod serving;
 pub mod shutdown;
 pub mod watching;

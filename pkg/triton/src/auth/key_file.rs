@@ -30,6 +30,11 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyError> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
+/// The text of a key file, for whoever passes it on.
+pub(crate) fn read_text(path: &Path) -> Result<SecretString, KeyError> {
+    Ok(SecretString::from(read(path)?.as_str()))
+}
+
 /// Reads a key file as [`PrivateKey::load`](super::PrivateKey::load) does, for use with SSH itself instead of CloudAPI.
 ///
 /// This reads and decrypts in place, which takes up to a second for an encrypted key: in an asynchronous program, call it

@@ -20,6 +20,7 @@ mod key_file;
 mod legacy_pem;
 mod pem;
 mod public_key;
+mod replaceable;
 mod search;
 pub mod signature;
 
@@ -28,7 +29,9 @@ pub use agent::{AGENT_DEADLINE, AgentError, AgentKey, list as list_agent_keys};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use key::{KeyError, PrivateKey};
 pub use key_file::load_ssh_key;
+pub(crate) use key_file::read_text as read_key_file;
 pub use public_key::{KeyKind, ParsePublicKeyError, PublicKey, UnsupportedKey};
+pub use replaceable::Replaceable;
 pub(crate) use search::{Found, find_in_directory};
 
 use signature::{Authorization, KeyId, KeyIdError, SIGNED_HEADERS, Signature, signing_string};

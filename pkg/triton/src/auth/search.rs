@@ -14,8 +14,8 @@ const MAX_PUBLIC_FILE: u64 = 64 * 1024;
 
 /// What a directory had.
 pub(crate) enum Found {
-    /// The private key.
-    Key(Box<PrivateKey>),
+    /// The private key, and its file.
+    Key(Box<PrivateKey>, PathBuf),
     /// No such key: what was there instead, in words.
     Nothing(String),
 }
@@ -49,14 +49,14 @@ pub(crate) fn find_in_directory(
                 let origin = private_file.display().to_string();
                 return Err(AuthError::mismatch(origin, *wanted, key.public_key()));
             }
-            return Ok(Found::Key(Box::new(key)));
+            return Ok(Found::Key(Box::new(key), private_file));
         }
         public_only = Some(public_file);
     }
     let mut locked = 0_usize;
     for path in names.iter().filter(|path| may_be_private(path, &names)) {
         match try_private(path, wanted, passphrase)? {
-            Tried::Wanted(key) => return Ok(Found::Key(key)),
+            Tried::Wanted(key) => return Ok(Found::Key(key, path.clone())),
             Tried::Locked => locked = locked.saturating_add(1),
             Tried::Other => {}
         }

@@ -220,7 +220,18 @@ impl Client {
     /// # Errors
     /// [`ConfigError`] when the key is not found or cannot be used, or the CA cannot be read.
     pub async fn configured(config: &Config) -> Result<ClientBuilder, ConfigError> {
-        let authenticator = Arc::new(config.authenticator().await?);
+        Self::configured_with(config, Arc::new(config.authenticator().await?))
+    }
+
+    /// Like [`Client::configured`], with requests signed by `authenticator` instead of the key that the configuration
+    /// names: a [`Replaceable`](crate::auth::Replaceable) one, say.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the CA cannot be read.
+    pub fn configured_with(
+        config: &Config,
+        authenticator: Arc<dyn Authenticate>,
+    ) -> Result<ClientBuilder, ConfigError> {
         let tls = TlsSettings {
             insecure: config.tls.insecure,
             ca: config.tls.ca_certificates()?,

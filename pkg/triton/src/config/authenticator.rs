@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Config, KeySource};
 use crate::auth::{
     AgentError, AgentKey, AuthError, Found, KeyError, PrivateKey, Signer, SshSignature, find_in_directory,
-    listed,
+    listed, read_key_file,
 };
 
 impl Config {
@@ -40,6 +40,31 @@ impl Config {
             }
         };
         SshSignature::new(&self.account, self.user.as_deref(), signer).map_err(AuthError::KeyId)
+    }
+
+    /// The text of the private key, for whoever passes it on: as it was given, or from its file, encrypted if that is.
+    /// `None` when no file has it; an agent, which may, gives none away.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError`]: the key cannot be read, or is not the one with [`Config::key_id`].
+    pub async fn key_text(&self) -> Result<Option<SecretString>, AuthError> {
+        let path = match &self.key {
+            KeySource::Pem(text) => return Ok(Some(text.clone())),
+            KeySource::File(path) => path.clone(),
+            KeySource::Search { directory: None, .. } => return Ok(None),
+            KeySource::Search { directory: Some(directory), .. } => {
+                let wanted = self.key_id.ok_or(AuthError::NoKeyConfigured)?;
+                let (directory, passphrase) = (directory.clone(), self.passphrase.clone());
+                match blocking(move || find_in_directory(&directory, &wanted, passphrase.as_ref())).await?? {
+                    Found::Key(_, path) => path,
+                    Found::Nothing(_) => return Ok(None),
+                }
+            }
+        };
+        let origin = path.display().to_string();
+        let text = blocking(move || read_key_file(&path)).await?;
+        text.map(Some).map_err(|source| AuthError::Key { origin, source })
     }
 
     async fn given_key(
@@ -86,7 +111,7 @@ impl Config {
             Some(directory) => {
                 let (directory, passphrase) = (directory.to_owned(), self.passphrase.clone());
                 match blocking(move || find_in_directory(&directory, &wanted, passphrase.as_ref())).await?? {
-                    Found::Key(key) => return Ok(Signer::Key(Arc::from(key))),
+                    Found::Key(key, _) => return Ok(Signer::Key(Arc::from(key))),
                     Found::Nothing(why) => looked.push(why),
                 }
             }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
+use provider::credentials::SecretName;
 use provider::names::DEFAULT_CLUSTER;
 use runtime::flags::{KubeFlags, LeaderFlags, LogFlags, duration};
 use runtime::leader::LeaderParams;
@@ -37,6 +38,9 @@ pub struct Flags {
     /// The provider's file (TOML): CPU, Memory, Storage, Pods, OperatingSystem, Region; [[Node]] for each of several nodes
     #[arg(long, value_name = "FILE")]
     pub provider_config: Option<PathBuf>,
+    /// The Secret that says how CloudAPI is reached, instead of the environment; its changes are taken up without a restart
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub credentials_secret: Option<SecretName>,
     /// The cluster's name; instances of several clusters in one account are told apart by it
     #[arg(long, default_value = DEFAULT_CLUSTER, value_name = "NAME")]
     pub cluster_name: ClusterName,

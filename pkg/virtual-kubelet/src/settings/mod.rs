@@ -12,6 +12,7 @@ mod virtual_node;
 
 use std::ffi::OsString;
 
+use provider::credentials::SecretName;
 use runtime::config::ConfigError;
 use runtime::exit::Fatal;
 use secrecy::SecretString;
@@ -38,9 +39,18 @@ pub struct Settings {
     /// The virtual nodes: one, or those of the provider's file.
     pub nodes: Vec<VirtualNode>,
     /// How to reach CloudAPI.
-    pub triton: Config,
+    pub triton: CloudApi,
     /// Who we are to the SSH servers of instances; `None` when no commands can be run in them.
     pub ssh: Option<Identity>,
+}
+
+/// Where it is said how to reach CloudAPI.
+#[derive(Debug, Clone)]
+pub enum CloudApi {
+    /// In the environment or a profile.
+    Settings(Box<Config>),
+    /// In this Secret, by `--credentials-secret`.
+    Secret(SecretName),
 }
 
 /// Why the settings cannot be used. One line each.
@@ -112,8 +122,12 @@ impl Settings {
             Some(path) => Some(Identity::load(path, passphrase(&environment)?.as_ref())?),
             None => None,
         };
+        let triton = match &flags.credentials_secret {
+            Some(name) => CloudApi::Secret(name.clone()),
+            None => CloudApi::Settings(Box::new(triton_config(triton)?)),
+        };
         let nodes = file.virtual_nodes(&flags);
-        Ok(Self { flags, nodes, triton: triton_config(triton)?, ssh })
+        Ok(Self { flags, nodes, triton, ssh })
     }
 }
 

@@ -1,0 +1,78 @@
+//! The CloudAPI client of this process: by settings that are known at the start, or by a Secret that is followed.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use provider::credentials::{Keeper, Load, Parts, SecretName};
+use runtime::clients::{Clients, Priority};
+use runtime::events::{EventRecorder, Reporter};
+use runtime::exit::Fatal;
+use runtime::health::Health;
+use triton::Client;
+use triton::config::{Config, ConfigError};
+
+use crate::PROGRAM;
+use crate::cloud_config::CloudConfig;
+
+/// Where the credentials come from.
+pub(super) enum Credentials {
+    /// The cloud-config and the environment.
+    Settings(Box<Config>),
+    /// The cloud-config and a Secret.
+    Secret(SecretName),
+}
+
+/// The file of `--cloud-config` and `--credentials-secret` contradict each other.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a profile in the file of --cloud-config and --credentials-secret cannot be used together; leave one out"
+)]
+pub(super) struct Contradiction;
+
+/// The client, when there is one to be had: at once, or when the Secret is there.
+pub(super) enum Connection {
+    /// At once.
+    Client(Client),
+    /// When the Secret is there.
+    Awaited(Box<Keeper>),
+}
+
+impl Connection {
+    /// Prepares the client. Sends nothing to CloudAPI.
+    pub(super) async fn prepare(
+        credentials: Credentials,
+        cloud: &Arc<CloudConfig>,
+        clients: &Clients,
+        health: &Health,
+        identity: &str,
+    ) -> Result<Self, Fatal> {
+        let name = match credentials {
+            Credentials::Settings(config) => {
+                let builder = Client::configured(&config).await.map_err(Fatal::failure)?;
+                return Ok(Self::Client(builder.build().map_err(Fatal::failure)?));
+            }
+            Credentials::Secret(name) => name,
+        };
+        let recorder = clients.client("credentials", Priority::Background).map_err(Fatal::failure)?;
+        let reporter = Reporter { controller: PROGRAM.to_owned(), instance: identity.to_owned() };
+        let events = EventRecorder::start(recorder, reporter, Timestamp::now);
+        let parts = Parts { name, load: load(cloud), clients, events, health };
+        Ok(Self::Awaited(Box::new(Keeper::start(parts).map_err(Fatal::failure)?)))
+    }
+
+    /// The client. Waits for a Secret that can be used, and follows it from then on.
+    pub(super) async fn client(self) -> Result<Client, Fatal> {
+        match self {
+            Self::Client(client) => Ok(client),
+            Self::Awaited(keeper) => keeper.connect(|builder| builder.build().map_err(Fatal::failure)).await,
+        }
+    }
+}
+
+/// What the cloud-config says goes before the Secret.
+fn load(cloud: &Arc<CloudConfig>) -> Load {
+    let cloud = Arc::clone(cloud);
+    Arc::new(move |contents| -> Result<Config, ConfigError> {
+        Config::load(&cloud.environment(&contents.environment), None)
+    })
+}
