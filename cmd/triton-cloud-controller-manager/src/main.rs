@@ -7,7 +7,7 @@ mod flags;
 
 use std::process::ExitCode;
 
-use cloud_controllers::controller::{Controllers, Parts, Settings};
+use cloud_controllers::controller::{Controllers, Parts, ServiceSettings, Settings};
 use cloud_controllers::node::labels::Place;
 use jiff::Timestamp;
 use runtime::admin::AdminServer;
@@ -127,6 +127,11 @@ fn settings(flags: &Flags, place: Place) -> Settings {
         looks_at_once: flags.concurrent_node_syncs.get(),
         node_pass: flags.node_status_update_frequency,
         node_lifecycle_pass: flags.node_monitor_period,
+        services: ServiceSettings {
+            cluster: flags.cluster_name.clone(),
+            default_load_balancer: flags.default_load_balancer,
+            looks_at_once: flags.concurrent_service_syncs.get(),
+        },
     }
 }
 

@@ -113,6 +113,7 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
     tokio::spawn(async move { reading.run().await });
     let pods = controller::Settings {
         cluster: flags.cluster_name.to_string(),
+        default_load_balancer: flags.default_load_balancer,
         node: flags.nodename.to_string(),
         host_ip: flags.node_address,
         cloudapi_grace: flags.cloudapi_grace,
