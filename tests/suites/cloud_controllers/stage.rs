@@ -41,6 +41,8 @@ pub(super) struct Stage {
     /// The Nodes, as an administrator sees them.
     pub(super) nodes: Api<Node>,
     events: Api<Event>,
+    /// What an administrator uses.
+    pub(super) admin: kube::Client,
     kubeconfig: PathBuf,
     controllers: JoinSet<()>,
     pub(super) plane: ControlPlane,
@@ -68,7 +70,8 @@ impl Stage {
             account: account(&simulator).await,
             simulator,
             nodes: Api::all(admin.clone()),
-            events: Api::namespaced(admin, "default"),
+            events: Api::namespaced(admin.clone(), "default"),
+            admin,
             kubeconfig,
             controllers: JoinSet::new(),
             plane,
@@ -239,8 +242,9 @@ impl Stage {
         let deadline = Instant::now() + BOUND;
         while !condition().await {
             if Instant::now() > deadline {
-                let nodes = self.plane.kubectl(&["describe", "nodes"]).await.unwrap_or_default();
-                panic!("not within {BOUND:?}: {what}\n{nodes}");
+                let objects = self.plane.kubectl(&["describe", "nodes,services"]).await.unwrap_or_default();
+                let said = self.kubelet.as_ref().map(VirtualKubelet::log).unwrap_or_default();
+                panic!("not within {BOUND:?}: {what}\n{objects}\n{said}");
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -254,7 +258,7 @@ async fn account(simulator: &Simulator) -> Client {
     Client::configured(&config).await.unwrap().build().unwrap()
 }
 
-fn merge(value: &mut Value, difference: &Value) {
+pub(super) fn merge(value: &mut Value, difference: &Value) {
     for (key, new) in difference.as_object().unwrap() {
         match (value.get_mut(key), new) {
             (Some(old @ Value::Object(_)), Value::Object(_)) => merge(old, new),

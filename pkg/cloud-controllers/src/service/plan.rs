@@ -447,3 +447,6 @@ impl Note {
         Self { severity: Severity::Normal, reason, text }
     }
 }
+
+#[cfg(test)]
+mod tests;
