@@ -161,7 +161,10 @@ mod tests {
         assert_eq!(flags.admin_address().to_string(), "0.0.0.0:10258");
         assert_eq!(flags.node_status_update_frequency, Duration::from_secs(300));
         assert_eq!(flags.controllers.0.len(), 3);
-        assert_eq!((flags.cluster_name.as_str(), flags.default_load_balancer), ("kubernetes", DefaultLoadBalancer::Cns));
+        assert_eq!(
+            (flags.cluster_name.as_str(), flags.default_load_balancer),
+            ("kubernetes", DefaultLoadBalancer::Cns)
+        );
         assert_eq!(flags.deletion_limits(), node_lifecycle::Limits::default());
         let params = flags.leader.params(crate::LEASE, "i").unwrap();
         assert_eq!(
@@ -191,7 +194,10 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((flags.controllers.0.len(), flags.notes().len()), (2, 1));
-        assert_eq!((flags.cluster_name.as_str(), flags.default_load_balancer), ("prod", DefaultLoadBalancer::None));
+        assert_eq!(
+            (flags.cluster_name.as_str(), flags.default_load_balancer),
+            ("prod", DefaultLoadBalancer::None)
+        );
         assert_eq!(flags.limits(), runtime::clients::Limits::default());
     }
 

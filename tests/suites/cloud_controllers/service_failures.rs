@@ -76,7 +76,7 @@ async fn an_outage_of_cloudapi_empties_nothing_and_what_is_wanted_meanwhile_is_d
         stage.until_resolved(&format!("{service}-default"), &all).await;
     }
     let tag = stage.tag(&m1, "triton.cns.services").await;
-    assert_eq!(tag, "old-default:30090,web-default:30080");
+    assert_eq!(tag, "web-default:30080,old-default:30090");
 
     // Nothing is answered, or every list is empty: a Service that goes waits, and no other is touched.
     for faults in ["requests.all.unavailable_rate=1", "requests.all.error_rate=1"] {

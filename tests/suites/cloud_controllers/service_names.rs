@@ -98,7 +98,9 @@ async fn what_dns_cannot_do_is_told_and_services_of_others_are_left_alone() {
     for service in ["other", "moirai", "web"] {
         stage.endpoints(service, &[("m1", "ready", "10.1.0.1")]).await;
     }
-    for field in ["spec.loadBalancerIP", "spec.loadBalancerSourceRanges", "spec.sessionAffinity", "spec.ports"] {
+    for field in
+        ["spec.loadBalancerIP", "spec.loadBalancerSourceRanges", "spec.sessionAffinity", "spec.ports"]
+    {
         stage.until_noted("web", "UnsupportedField", field).await;
     }
     stage.until_noted("web", "InvalidAnnotation", "a percentage such as 50").await;

@@ -23,10 +23,13 @@ async fn run_pod(stage: &Stage, name: &str) -> Instance {
     });
     let pods: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::default_namespaced(stage.admin.clone());
     pods.create(&Default::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
-    stage.until("the pod's instance runs", async || {
-        instance_of(stage, name).await.is_some_and(|instance| instance.state.is_running() && !instance.ips.is_empty())
-    })
-    .await;
+    stage
+        .until("the pod's instance runs", async || {
+            instance_of(stage, name)
+                .await
+                .is_some_and(|instance| instance.state.is_running() && !instance.ips.is_empty())
+        })
+        .await;
     instance_of(stage, name).await.unwrap()
 }
 
@@ -45,7 +48,11 @@ async fn pods_that_are_instances_are_members_themselves_and_the_finalizer_waits_
     // Only instances serve: no node is a member.
     stage.until_resolved("web-default", &[&pod]).await;
     stage.until_published("web").await;
-    assert_eq!(stage.hostname("web").await, stage.name_in("web-default", 1), "the pod has a private address only");
+    assert_eq!(
+        stage.hostname("web").await,
+        stage.name_in("web-default", 1),
+        "the pod has a private address only"
+    );
     assert_eq!(stage.tag(&m1, "triton.cns.services").await, "");
     // An ordinary pod beside it: nodes and instance together.
     stage.endpoints("web", &[(VIRTUAL_NODE, "ready", &address), ("m1", "ready", "10.1.0.1")]).await;
@@ -56,7 +63,9 @@ async fn pods_that_are_instances_are_members_themselves_and_the_finalizer_waits_
     // The virtual kubelet is away: the node leaves, and the Service waits for the pod.
     stage.kubelet.as_mut().unwrap().stop("KILL").await.unwrap();
     stage.delete_service("web").await;
-    stage.until_condition("web", "Leaving", &format!("1 instances are still in CNS, such as {}", pod.id)).await;
+    stage
+        .until_condition("web", "Leaving", &format!("1 instances are still in CNS, such as {}", pod.id))
+        .await;
     stage.until_tag(&m1, "").await;
     assert_eq!(stage.tag(&pod, "triton.cns.services").await, "web-default:80", "that is not ours to write");
     stage.start_kubelet().await;

@@ -42,7 +42,10 @@ impl Stage {
 
     /// Makes a Service.
     pub(super) async fn serve(&self, service: Value) {
-        self.services().create(&PostParams::default(), &serde_json::from_value(service).unwrap()).await.unwrap();
+        self.services()
+            .create(&PostParams::default(), &serde_json::from_value(service).unwrap())
+            .await
+            .unwrap();
     }
 
     /// Changes a Service as by `kubectl patch`.
@@ -86,7 +89,8 @@ impl Stage {
     pub(super) async fn dig(&self, name: &str, kind: &str) -> String {
         let cns = self.simulator.cns_address().unwrap();
         let (server, port) = (format!("@{}", cns.ip()), cns.port().to_string());
-        let output = Command::new("dig").args([&server, "-p", &port, "+short", name, kind]).output().await.unwrap();
+        let output =
+            Command::new("dig").args([&server, "-p", &port, "+short", name, kind]).output().await.unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -141,7 +145,8 @@ impl Stage {
     /// Status, reason and message of our condition.
     pub(super) async fn condition(&self, name: &str) -> [String; 3] {
         let service = self.service(name).await;
-        let conditions = service.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
+        let conditions =
+            service.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
         let ours = conditions.iter().find(|it| it["type"] == "tritondatacenter.com/Published");
         let ours = ours.cloned().unwrap_or_default();
         ["status", "reason", "message"].map(|key| ours[key].as_str().unwrap_or_default().to_owned())

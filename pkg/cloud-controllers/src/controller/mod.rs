@@ -182,7 +182,11 @@ impl Controllers {
             false => None,
             true => Some(Arc::new(ServiceController::new(
                 view(&settings.services, &parts, &cluster, news)?,
-                ServiceWriter::new(parts.clients.leading(SERVICE_CONTROLLER, Priority::Normal, &parts.claim)?),
+                ServiceWriter::new(parts.clients.leading(
+                    SERVICE_CONTROLLER,
+                    Priority::Normal,
+                    &parts.claim,
+                )?),
                 recorder(SERVICE_CONTROLLER)?,
                 parts.triton.clone(),
                 parts.claim.clone(),

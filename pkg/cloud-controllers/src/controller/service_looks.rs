@@ -268,6 +268,21 @@ impl ServiceController {
 
     async fn look_at_instance(&self, id: InstanceId) {
         let mut record = self.instance_records.take(&id);
+        if let Some(until) = self.view.in_doubt_until(id) {
+            let is_there = matches!(self.view.cluster().instances().get(id), Lookup::Present(_));
+            if !is_there {
+                self.view.settle(id);
+            } else if until <= Instant::now() {
+                if let Err(error) = self.read(id).await {
+                    tracing::debug!(instance = %id, error = %one_line(&error), "a write stays in doubt");
+                    self.instances.ask_at(&id, record.failed(Instant::now()));
+                    return self.instance_records.put(&id, record);
+                }
+                self.view.settle(id);
+            } else {
+                self.instances.ask_at(&id, until);
+            }
+        }
         let Lookup::Present(entry) = self.view.cluster().instances().get(id) else { return };
         if provider::owner::Owner::of(entry.expected()).is_some() {
             // A pod's: the virtual kubelet writes it.
@@ -310,6 +325,10 @@ impl ServiceController {
         let priority = if plan.withdraws { Priority::Withdraw } else { Priority::Status };
         let client = self.triton.with_priority(priority);
         let store = self.view.cluster().instances();
+        // A Service must not be taken to have left while this is under way.
+        if !plan.names.is_empty() {
+            self.view.doubt(id, plan.names.clone());
+        }
         let writes = async {
             if !plan.set.is_empty() {
                 client.add_tags(id, &plan.set).await?;
@@ -329,6 +348,7 @@ impl ServiceController {
             Ok(written) => written.map_err(StepError::Instance)?,
             Err(_not_leading) => return Ok(()),
         }
+        self.view.settle(id);
         self.updates.with_label_values(&["done"]).inc();
         Ok(())
     }

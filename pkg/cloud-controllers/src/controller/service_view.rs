@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -12,6 +13,7 @@ use provider::names::tag;
 use provider::owner::Owner;
 use runtime::queue::Queue;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use triton::grammar::cns::{CnsService, CnsServices};
 use triton::id::InstanceId;
 use triton::reflector::Lookup;
@@ -26,8 +28,11 @@ use crate::service::instance::Fate;
 use crate::service::plan::{has_finalizer, hostname_of};
 use crate::service::{Carrier, Note};
 
-/// As many names of Services that were deleted are kept before all are forgotten.
-const DELETED: usize = 10_000;
+/// As many names that were given up are kept before all are forgotten.
+const RELEASED: usize = 10_000;
+
+/// How long after a write reads may not show it: CloudAPI's jobs take some seconds (Triton reference 2.17).
+const JOB: Duration = Duration::from_secs(15);
 
 /// What is known of Services, their endpoints, and who carries their names.
 pub(super) struct View {
@@ -55,8 +60,8 @@ pub(super) struct News {
 struct Told {
     /// The names of the slices of each Service; perhaps of some more that are gone.
     slices: HashMap<ServiceKey, BTreeSet<Box<str>>>,
-    /// The names in CNS of Services that were seen to be deleted.
-    deleted: HashSet<String>,
+    /// The names in CNS of Services that were seen to be deleted, or to give up their name.
+    released: HashSet<String>,
     /// Made when it is needed.
     directory: Arc<Directory>,
     /// Whether it is as the Services and the instances are.
@@ -65,12 +70,31 @@ struct Told {
     relisted: bool,
 }
 
+impl Told {
+    fn release(&mut self, names: impl IntoIterator<Item = String>) {
+        if self.released.len() >= RELEASED {
+            self.released.clear();
+        }
+        self.released.extend(names);
+    }
+}
+
+/// Names that an instance may have been given.
+#[derive(Debug)]
+struct Doubt {
+    names: BTreeSet<String>,
+    /// When the youngest write began.
+    begun: Instant,
+}
+
 /// What is made of it.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) board: Board,
     pub(super) carried: Carried,
     pub(super) hosts: Arc<Hosts>,
+    /// Instances that may have been given names which nothing shows yet: a write is under way, or its answer was lost.
+    doubts: HashMap<InstanceId, Doubt>,
     pub(super) networks: hostname::Known,
 }
 
@@ -85,10 +109,7 @@ impl News {
                     let Some(key) = ServiceKey::of(service) else { return };
                     told.is_current = false;
                     if matches!(event, Event::Delete(_)) {
-                        if told.deleted.len() >= DELETED {
-                            told.deleted.clear();
-                        }
-                        told.deleted.extend(name_of(service, &cluster).ok());
+                        told.release(name_of(service, &cluster).ok());
                     }
                     drop(told);
                     news.queue.ask(&key);
@@ -205,6 +226,11 @@ impl View {
         drop(state);
         let before = std::mem::replace(&mut told.directory, Arc::clone(&directory));
         told.is_current = true;
+        // A Service that is still there and has another name now, or none, has given up its own.
+        let given_up = before
+            .names()
+            .filter(|(key, name)| directory.holder(name).is_none() && self.service(key).is_some());
+        told.release(given_up.map(|(_, name)| name.to_owned()));
         drop(told);
         let named = before.names().map(|(key, name)| (key, Some(name)));
         let nameless = before.notes().iter().map(|note| (&note.service, None));
@@ -272,27 +298,55 @@ impl View {
         (names, change.foreign)
     }
 
+    /// A write that gives an instance these names begins.
+    pub(super) fn doubt(&self, id: InstanceId, names: BTreeSet<String>) {
+        let begun = Instant::now();
+        let mut state = self.state();
+        let doubt = state.doubts.entry(id).or_insert(Doubt { names: BTreeSet::new(), begun });
+        doubt.names.extend(names);
+        doubt.begun = begun;
+    }
+
+    /// From when on a read tells which names an instance was given, where that is not known.
+    pub(super) fn in_doubt_until(&self, id: InstanceId) -> Option<Instant> {
+        self.state().doubts.get(&id).map(|doubt| doubt.begun + JOB)
+    }
+
+    /// The store shows what was written, or that it was not.
+    pub(super) fn settle(&self, id: InstanceId) {
+        self.see_instance(id);
+        if self.state().doubts.remove(&id).is_some() {
+            self.ask_leaving();
+        }
+    }
+
     /// The instances that carry a name by us.
     pub(super) fn carriers(&self, name: &str) -> BTreeMap<InstanceId, Carrier> {
         let ids: Vec<InstanceId> = self.state().carried.own(name).collect();
         let carrier = |id: InstanceId| {
             let Lookup::Present(entry) = self.cluster.instances().get(id) else { return None };
             let instance = Arc::clone(entry.observed());
-            Some((id, Carrier {
-                entries: own_entries(&entry.expected().tags, &self.name, name),
-                is_seen: own_names(&instance.tags, &self.name).contains(name),
-                is_pod: Owner::of(&instance).is_some(),
-                instance,
-            }))
+            Some((
+                id,
+                Carrier {
+                    entries: own_entries(&entry.expected().tags, &self.name, name),
+                    is_seen: own_names(&instance.tags, &self.name).contains(name),
+                    is_pod: Owner::of(&instance).is_some(),
+                    instance,
+                },
+            ))
         };
         ids.into_iter().filter_map(carrier).collect()
     }
 
-    /// The instances that carry one of the names that a Service had, unless the name is another Service's now.
+    /// The instances that carry, or may carry, one of the names that a Service had, unless the name is another Service's now.
     pub(super) fn leftovers(&self, service: &Service, directory: &Directory) -> BTreeSet<InstanceId> {
-        let names = self.names_of(service).into_iter().filter(|name| directory.holder(name).is_none());
+        let mut names = self.names_of(service);
+        names.retain(|name| directory.holder(name).is_none());
         let state = self.state();
-        names.flat_map(|name| state.carried.own(&name).collect::<Vec<_>>()).collect()
+        let doubted =
+            state.doubts.iter().filter(|(_, doubt)| !doubt.names.is_disjoint(&names)).map(|(id, _)| *id);
+        names.iter().flat_map(|name| state.carried.own(name)).chain(doubted).collect()
     }
 
     /// The names that a Service has or had: what it asks for, and what its status says.
@@ -302,7 +356,10 @@ impl View {
     }
 
     /// Which of the machines and of these instances Triton says are not running.
-    pub(super) fn stopped<'a>(&self, carriers: impl IntoIterator<Item = &'a InstanceId>) -> BTreeSet<InstanceId> {
+    pub(super) fn stopped<'a>(
+        &self,
+        carriers: impl IntoIterator<Item = &'a InstanceId>,
+    ) -> BTreeSet<InstanceId> {
         let hosts = Arc::clone(&self.state().hosts);
         let machines = hosts.values().filter_map(|host| match host.kind {
             HostKind::Machine(id) => Some(id),
@@ -329,14 +386,19 @@ impl View {
             };
             return names.into_iter().map(|name| (name.clone(), fate(&name))).collect();
         }
-        let released: HashSet<String> =
-            self.services.state().iter().filter(|it| self.may_release(it)).flat_map(|it| self.names_of(it)).collect();
-        let deleted = self.news.told().deleted.clone();
+        let released: HashSet<String> = self
+            .services
+            .state()
+            .iter()
+            .filter(|it| self.may_release(it))
+            .flat_map(|it| self.names_of(it))
+            .collect();
+        let given_up = self.news.told().released.clone();
         let state = self.state();
         let fate = |name: &str| match directory.holder(name) {
             Some(key) if !state.board.is_decided(key) => Fate::Undecided,
             Some(_) => Fate::Decided,
-            None if released.contains(name) || deleted.contains(name) => Fate::Released,
+            None if released.contains(name) || given_up.contains(name) => Fate::Released,
             None => Fate::Orphaned,
         };
         names.into_iter().map(|name| (name.clone(), fate(&name))).collect()

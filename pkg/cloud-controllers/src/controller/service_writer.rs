@@ -67,7 +67,11 @@ mod tests {
     #[test]
     fn one_patch_has_finalizer_hostname_and_condition() {
         let service = serde_json::from_value(json!({"metadata": {"name": "s", "uid": "u"}})).unwrap();
-        let change = StatusChange { finalizer: Some(true), hostname: Some("a.b".to_owned()), ..StatusChange::default() };
+        let change = StatusChange {
+            finalizer: Some(true),
+            hostname: Some("a.b".to_owned()),
+            ..StatusChange::default()
+        };
         assert_eq!(
             patch(&service, &change),
             json!({

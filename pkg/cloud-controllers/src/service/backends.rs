@@ -111,7 +111,8 @@ mod tests {
     #[case(json!({"ready": false, "serving": false, "terminating": true}), Serving::Unready)]
     #[case::of_a_service_that_publishes_all(json!({"ready": true, "serving": true, "terminating": true}), Serving::Ending)]
     fn conditions_say_how_an_endpoint_serves(#[case] conditions: Value, #[case] serving: Serving) {
-        let backends = slices(&json!([{"addresses": ["10.0.0.1"], "nodeName": "a", "conditions": conditions}]));
+        let backends =
+            slices(&json!([{"addresses": ["10.0.0.1"], "nodeName": "a", "conditions": conditions}]));
         assert_eq!(backends.on("a").unwrap().state, serving);
         assert_eq!(backends.on("a").unwrap().addresses[&"10.0.0.1".parse().unwrap()], serving);
     }
@@ -138,7 +139,8 @@ mod tests {
 
     #[test]
     fn names_are_passed_over() {
-        let slice = json!({"addressType": "FQDN", "endpoints": [{"addresses": ["a.example"], "nodeName": "a"}]});
+        let slice =
+            json!({"addressType": "FQDN", "endpoints": [{"addresses": ["a.example"], "nodeName": "a"}]});
         let slice = serde_json::from_value(slice).unwrap();
         assert_eq!(Backends::read(&[slice]), Backends::default());
     }

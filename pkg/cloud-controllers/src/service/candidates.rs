@@ -150,7 +150,8 @@ mod tests {
     fn backends(text: &str) -> Backends {
         let endpoint = |word: &str| {
             let (node, how) = word.split_once(':').unwrap_or((word, "r"));
-            let conditions = json!({"ready": how == "r" || how == "h", "serving": how != "u", "terminating": how == "e"});
+            let conditions =
+                json!({"ready": how == "r" || how == "h", "serving": how != "u", "terminating": how == "e"});
             let address = match (how, node.strip_prefix('m')) {
                 ("h", Some(number)) => format!("10.0.0.{number}"),
                 _ => "10.1.0.1".to_owned(),

@@ -106,7 +106,11 @@ mod tests {
         json!([{"port": 53, "nodePort": 30053, "protocol": "UDP"}, {"port": 53, "nodePort": 30053}]),
         &["web:30053"], Some("30053 instead of 53, 30053 instead of 53")
     )]
-    fn node_ports_become_entries(#[case] ports: Value, #[case] entries: &[&str], #[case] changes: Option<&str>) {
+    fn node_ports_become_entries(
+        #[case] ports: Value,
+        #[case] entries: &[&str],
+        #[case] changes: Option<&str>,
+    ) {
         let service = service(json!({"ports": ports}));
         assert_eq!(texts(&of_node_ports("web", &service)), entries);
         assert_eq!(port_changes(&service).as_deref(), changes);

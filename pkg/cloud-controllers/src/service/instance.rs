@@ -1,6 +1,6 @@
 //! What to write to one node's instance. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use provider::cns::wanted;
@@ -56,6 +56,8 @@ pub struct Plan {
     pub set: Tags,
     /// Tags to remove after that.
     pub remove: Vec<&'static str>,
+    /// The names of ours that the instance then has, where anything is written.
+    pub names: BTreeSet<String>,
     /// Whether the instance leaves a service.
     pub withdraws: bool,
     /// What could not be done.
@@ -89,8 +91,12 @@ pub fn plan(observed: &Observed<'_>) -> Plan {
         }
         return plan;
     }
-    let own: Vec<CnsService> =
-        record.as_deref().and_then(|record| record.parse::<CnsServices>().ok()).into_iter().flatten().collect();
+    let own: Vec<CnsService> = record
+        .as_deref()
+        .and_then(|record| record.parse::<CnsServices>().ok())
+        .into_iter()
+        .flatten()
+        .collect();
     let mut desired = observed.entries.to_vec();
     for entry in &own {
         let stays = match observed.fates.get(entry.name()) {
@@ -110,10 +116,14 @@ pub fn plan(observed: &Observed<'_>) -> Plan {
         }
     }
     let merge = wanted(None, &desired).against(observed.tags);
-    plan.notes.extend(merge.conflicts.iter().map(|conflict| Note::warning(CNS_CONFLICT, conflict.to_string())));
+    plan.notes
+        .extend(merge.conflicts.iter().map(|conflict| Note::warning(CNS_CONFLICT, conflict.to_string())));
     plan.withdraws = own.iter().any(|entry| !desired.iter().any(|wanted| wanted.name() == entry.name()));
     plan.set = merge.change.set;
     plan.remove = merge.change.remove;
+    if plan.set.contains_key(tag::CNS) {
+        plan.names = desired.iter().map(|entry| entry.name().to_owned()).collect();
+    }
     if plan.set.contains_key(tag::CNS) && cluster.as_deref() != Some(observed.cluster) {
         plan.set.insert(tag::CLUSTER.to_owned(), TagValue::from(observed.cluster));
     }
@@ -173,8 +183,7 @@ mod tests {
         #[case] own_after: &str,
         #[case] cluster_after: &str,
     ) {
-        let before =
-            tags(&[("triton.cns.services", services), ("k8s.cns", own), ("k8s.cluster", cluster)]);
+        let before = tags(&[("triton.cns.services", services), ("k8s.cns", own), ("k8s.cluster", cluster)]);
         let after = tags(&[
             ("triton.cns.services", services_after),
             ("k8s.cns", own_after),
@@ -183,6 +192,8 @@ mod tests {
         let (written, plan) = settle(&before, wanted, Fate::Decided);
         assert_eq!(written, after);
         assert_eq!(plan.withdraws, !own.is_empty() && wanted.is_empty());
+        let names: BTreeSet<String> = entries(wanted).iter().map(|entry| entry.name().to_owned()).collect();
+        assert_eq!(plan.names, names);
         let (again, plan) = settle(&after, wanted, Fate::Decided);
         assert_eq!((again, plan.set.len(), plan.remove.len()), (after, 0, 0), "nothing is left to do");
     }
@@ -197,8 +208,7 @@ mod tests {
         #[case] own: &str,
         #[case] wanted: &str,
     ) {
-        let before =
-            tags(&[("triton.cns.services", services), ("k8s.cns", own), ("k8s.cluster", cluster)]);
+        let before = tags(&[("triton.cns.services", services), ("k8s.cns", own), ("k8s.cluster", cluster)]);
         let (after, plan) = settle(&before, wanted, Fate::Decided);
         assert_eq!(after, before);
         assert_eq!(plan.notes.len(), 1, "{:?}", plan.notes);
@@ -220,7 +230,8 @@ mod tests {
     fn an_entry_without_a_service_goes_after_a_minute() {
         let start = Instant::now();
         let before = tags(&[("triton.cns.services", "web:80"), ("k8s.cns", "web:80"), ("k8s.cluster", "c")]);
-        let look = |memory: &Memory, second| look(&before, "", None, memory, start + Duration::from_secs(second));
+        let look =
+            |memory: &Memory, second| look(&before, "", None, memory, start + Duration::from_secs(second));
         let first = look(&Memory::default(), 0);
         assert_eq!((first.again, first.remove.len()), (Some(start + ORPHANED), 0));
         let later = look(&first.memory, 59);

@@ -199,9 +199,11 @@ fn leave(observed: &Observed<'_>) -> Plan {
     } else {
         let ids: Vec<String> = observed.leftovers.iter().take(NAMED).map(ToString::to_string).collect();
         tracing::debug!(instances = %ids.join(", "), "waiting until they have left");
-        let text = format!("{} instances are still in CNS, such as {}", observed.leftovers.len(), ids.join(", "));
+        let text =
+            format!("{} instances are still in CNS, such as {}", observed.leftovers.len(), ids.join(", "));
         let condition = change(observed, State::Leaving(&text));
-        plan.status = condition.map(|condition| StatusChange { condition: Some(condition), ..StatusChange::default() });
+        plan.status =
+            condition.map(|condition| StatusChange { condition: Some(condition), ..StatusChange::default() });
     }
     plan
 }
@@ -221,7 +223,9 @@ fn publish(observed: &Observed<'_>) -> Plan {
     };
     let held = plan.choose(observed, &wishes, name);
     if let Some(text) = entries::port_changes(service) {
-        let text = format!("DNS cannot change ports: at nodes, clients of CNS service {name} must use port {text}; its SRV records say so");
+        let text = format!(
+            "DNS cannot change ports: at nodes, clients of CNS service {name} must use port {text}; its SRV records say so"
+        );
         plan.notes.push(Note::normal("CNSNodePorts", text));
     }
     if observed.exposure == Some(Exposure::LoadBalancer) {
@@ -254,7 +258,8 @@ impl Plan {
         let members = members(observed, way, name, &chosen.members);
         self.memory.members = chosen.memory;
         self.again = chosen.again;
-        let (added, removed) = (chosen.members.difference(&current).count(), current.difference(&chosen.members).count());
+        let (added, removed) =
+            (chosen.members.difference(&current).count(), current.difference(&chosen.members).count());
         if hostname_of(observed.service).is_some() && added + removed > 0 {
             let text = format!("Updated load balancer with new hosts: {added} added, {removed} removed");
             self.notes.push(Note::normal("UpdatedLoadBalancer", text));
@@ -290,8 +295,11 @@ impl Plan {
 
     /// Says in the status by which name clients find the Service, once DNS has it.
     fn announce(&mut self, observed: &Observed<'_>, wishes: &Wishes, name: &str, held: Option<String>) {
-        let seen: Vec<&Carrier> =
-            observed.carriers.values().filter(|it| it.is_seen && it.instance.state == InstanceState::Running).collect();
+        let seen: Vec<&Carrier> = observed
+            .carriers
+            .values()
+            .filter(|it| it.is_seen && it.instance.state == InstanceState::Running)
+            .collect();
         let present = hostname_of(observed.service);
         if seen.is_empty() {
             let nobody_comes = match &self.publication {
@@ -308,10 +316,13 @@ impl Plan {
         }
         let on = |carrier: &&Carrier| carrier.instance.networks.to_vec();
         let networks: BTreeSet<NetworkId> = seen.iter().flat_map(on).collect();
-        let unknown: Vec<NetworkId> = networks.iter().copied().filter(|id| !observed.networks.contains_key(id)).collect();
+        let unknown: Vec<NetworkId> =
+            networks.iter().copied().filter(|id| !observed.networks.contains_key(id)).collect();
         let named = networks.iter().filter_map(|id| Some((*id, observed.networks.get(id)?)));
         let possible = hostnames(name, &wishes.zone, named);
-        if let Some(present) = present.filter(|present| possible.iter().any(|(hostname, _)| hostname == present)) {
+        if let Some(present) =
+            present.filter(|present| possible.iter().any(|(hostname, _)| hostname == present))
+        {
             return self.state(observed, State::Published { hostname: present, held });
         }
         if !unknown.is_empty() && self.memory.nameless.is_none_or(|at| at <= observed.now) {
@@ -327,7 +338,8 @@ impl Plan {
             return self.state(observed, State::Unknown(text));
         };
         let mut witnesses = seen.iter().filter(|it| it.instance.networks.contains(&network));
-        let names = |carrier: &Carrier| carrier.instance.dns_names.iter().flatten().any(|it| **it == *hostname);
+        let names =
+            |carrier: &Carrier| carrier.instance.dns_names.iter().flatten().any(|it| **it == *hostname);
         if seen.iter().any(|carrier| names(carrier)) {
             self.memory.unconfirmed = 0;
             self.done.push(Note::normal("EnsuredLoadBalancer", format!("Ensured load balancer: {hostname}")));
@@ -408,7 +420,9 @@ fn change(observed: &Observed<'_>, state: State<'_>) -> Option<Condition> {
         State::Leaving(why) => ("False", "Leaving", why.to_owned()),
     };
     let before = condition(observed.service);
-    if before.is_some_and(|it| (it.status.as_str(), it.reason.as_str(), &it.message) == (status, reason, &message)) {
+    if before
+        .is_some_and(|it| (it.status.as_str(), it.reason.as_str(), &it.message) == (status, reason, &message))
+    {
         return None;
     }
     let since = before.filter(|before| before.status == status).map(|before| before.last_transition_time.0);

@@ -160,7 +160,10 @@ mod tests {
         let (wishes, notes) = Wishes::read(&annotated(name, text));
         assert_eq!(wishes, Wishes::default());
         let [note] = notes.as_slice() else { panic!("{notes:?}") };
-        assert!(note.text.contains(name) && note.text.contains(text) && note.text.contains(allowed), "{note:?}");
+        assert!(
+            note.text.contains(name) && note.text.contains(text) && note.text.contains(allowed),
+            "{note:?}"
+        );
     }
 
     #[rstest]

@@ -103,7 +103,8 @@ mod tests {
         #[case] by_default: Option<Exposure>,
         #[case] without_default: Option<Exposure>,
     ) {
-        let annotations = if is_annotated { json!({"tritondatacenter.com/cns-service": "x"}) } else { json!({}) };
+        let annotations =
+            if is_annotated { json!({"tritondatacenter.com/cns-service": "x"}) } else { json!({}) };
         let service = json!({"metadata": {"annotations": annotations}, "spec": spec});
         let service: Service = serde_json::from_value(service).unwrap();
         assert_eq!(exposure(&service, DefaultLoadBalancer::Cns), by_default);

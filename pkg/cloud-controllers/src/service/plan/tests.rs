@@ -2,8 +2,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::hosts::{Host, HostState};
 use super::super::hostname::Names;
+use super::super::hosts::{Host, HostState};
 use super::*;
 
 const NETWORK: u128 = 1000;
@@ -47,8 +47,10 @@ struct Scene {
 
 impl Scene {
     fn of(difference: &Value) -> Self {
-        let host = |number| Host { kind: HostKind::Machine(id(number)), state: HostState::Ready, addresses: vec![] };
-        let slice = json!({"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"], "nodeName": "m1"}]});
+        let host =
+            |number| Host { kind: HostKind::Machine(id(number)), state: HostState::Ready, addresses: vec![] };
+        let slice =
+            json!({"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"], "nodeName": "m1"}]});
         let names = Names {
             network: "external".into(),
             is_public: true,
@@ -123,7 +125,10 @@ fn the_finalizer_comes_before_anything_is_written() {
     let plan = Scene::of(&json!({"metadata": {"finalizers": ["other"]}})).plan();
     assert_eq!(plan.publication, Publication::AsItIs);
     assert_eq!(plan.status.as_ref().unwrap().finalizer, Some(true));
-    assert_eq!((condition_of(&plan), reasons(&plan.done)), (("False", "Pending"), vec!["EnsuringLoadBalancer"]));
+    assert_eq!(
+        (condition_of(&plan), reasons(&plan.done)),
+        (("False", "Pending"), vec!["EnsuringLoadBalancer"])
+    );
 }
 
 #[test]
