@@ -118,7 +118,7 @@ async fn whatever_fails_once_in_a_while_ends_as_it_should() {
     let mut stage = Stage::set().await;
     stage.start_controllers().await;
     let (m1, m2) = (stage.join("m1").await, stage.join("m2").await);
-    let faults = ["requests.all.error_rate=0.3", "requests.all.torn_rate=0.2", "requests.all.applied=true"];
+    let faults = ["requests.all.error_rate=0.2", "requests.all.torn_rate=0.1", "requests.all.applied=true"];
     let plan = FaultPlan::load(None, &faults.map(str::to_owned)).unwrap();
     stage.simulator.control().set_faults(plan).unwrap();
     for (number, service) in ["a", "b", "c"].into_iter().enumerate() {

@@ -34,6 +34,9 @@ use crate::service::{Memory, Note, Observed, Plan, Publication, instance, plan};
 /// How often all Services are looked at though nothing has happened. For safety only.
 const PASS: Duration = Duration::from_secs(600);
 
+/// The pause between reads that are to tell what became of a write.
+const DOUBT: Duration = Duration::from_secs(5);
+
 /// Keeps Services in CNS.
 pub(super) struct ServiceController {
     view: View,
@@ -272,15 +275,16 @@ impl ServiceController {
             let is_there = matches!(self.view.cluster().instances().get(id), Lookup::Present(_));
             if !is_there {
                 self.view.settle(id);
-            } else if until <= Instant::now() {
-                if let Err(error) = self.read(id).await {
-                    tracing::debug!(instance = %id, error = %one_line(&error), "a write stays in doubt");
-                    self.instances.ask_at(&id, record.failed(Instant::now()));
-                    return self.instance_records.put(&id, record);
-                }
-                self.view.settle(id);
-            } else {
+            } else if until > Instant::now() {
                 self.instances.ask_at(&id, until);
+            } else {
+                match self.read(id).await {
+                    Ok(()) => self.view.settle(id),
+                    Err(error) => {
+                        tracing::debug!(instance = %id, error = %one_line(&error), "a write stays in doubt");
+                        self.instances.ask_at(&id, Instant::now() + DOUBT);
+                    }
+                }
             }
         }
         let Lookup::Present(entry) = self.view.cluster().instances().get(id) else { return };
