@@ -14,7 +14,7 @@ pub(super) struct Enabled(pub(super) BTreeSet<Kind>);
 const KNOWN: [(&str, &str, Option<Kind>); 4] = [
     ("cloud-node-controller", "cloud-node", Some(Kind::Node)),
     ("cloud-node-lifecycle-controller", "cloud-node-lifecycle", Some(Kind::NodeLifecycle)),
-    ("service-lb-controller", "service", None),
+    ("service-lb-controller", "service", Some(Kind::Service)),
     ("node-route-controller", "route", None),
 ];
 
@@ -70,11 +70,12 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case("*", &[Kind::Node, Kind::NodeLifecycle])]
+    #[case("*", &[Kind::Node, Kind::NodeLifecycle, Kind::Service])]
+    #[case("service", &[Kind::Service])]
     #[case("cloud-node", &[Kind::Node])]
     #[case("cloud-node-controller, cloud-node-lifecycle", &[Kind::Node, Kind::NodeLifecycle])]
-    #[case("*,-cloud-node-lifecycle", &[Kind::Node])]
-    #[case("-cloud-node-controller,*,-route", &[Kind::NodeLifecycle])]
+    #[case("*,-cloud-node-lifecycle", &[Kind::Node, Kind::Service])]
+    #[case("-cloud-node-controller,*,-route,-service-lb-controller", &[Kind::NodeLifecycle])]
     #[case("-cloud-node", &[])]
     #[case("", &[])]
     fn lists_read_as_in_the_framework(#[case] list: &str, #[case] expected: &[Kind]) {
@@ -84,7 +85,7 @@ mod tests {
     #[rstest]
     #[case("*,nodes", "\"nodes\" is no controller")]
     #[case("-typo", "\"typo\" is no controller")]
-    #[case("service", "service-lb-controller")]
+    #[case("route", "node-route-controller")]
     fn what_there_is_not_is_refused(#[case] list: &str, #[case] why: &str) {
         let error = list.parse::<Enabled>().unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

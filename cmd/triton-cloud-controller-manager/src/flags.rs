@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use cloud_controllers::node_lifecycle::{self, DELETION_SHARE, DELETIONS_PER_MINUTE, Share};
+use provider::cns::DefaultLoadBalancer;
 use provider::credentials::SecretName;
+use provider::names::DEFAULT_CLUSTER;
 use runtime::clients::Source;
 use runtime::flags::{LeaderFlags, LogFlags, duration};
 
@@ -22,6 +24,9 @@ const BURST: u32 = 200;
 
 /// Nodes that are looked at at once; the framework has 1. A look waits for two writes at most.
 const NODE_SYNCS: &str = "64";
+
+/// Services that are looked at at once; the framework has 1. A look waits for one write or one read at most.
+const SERVICE_SYNCS: &str = "64";
 
 /// Runs the cloud controllers of a Kubernetes cluster on Triton machines
 #[derive(Debug, Parser)]
@@ -61,6 +66,16 @@ pub(super) struct Flags {
     /// How many Nodes each controller looks at at once
     #[arg(long, default_value = NODE_SYNCS, value_name = "COUNT")]
     pub(super) concurrent_node_syncs: NonZeroUsize,
+    /// How many Services are looked at at once, and as many instances whose CNS services change
+    #[arg(long, default_value = SERVICE_SYNCS, value_name = "COUNT")]
+    pub(super) concurrent_service_syncs: NonZeroUsize,
+    /// The cluster's name; clusters in one account are told apart by it
+    #[arg(long, default_value = DEFAULT_CLUSTER, value_name = "NAME")]
+    pub(super) cluster_name: String,
+    /// What Services of type LoadBalancer without a class are exposed by, cns or none; the virtual kubelet has the same
+    /// flag
+    #[arg(long, default_value_t, value_name = "NAME")]
+    pub(super) default_load_balancer: DefaultLoadBalancer,
     /// At most so many Nodes are deleted in a minute
     #[arg(long, default_value_t = DELETIONS_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..), value_name = "COUNT")]
     node_deletions_per_minute: u32,
@@ -144,7 +159,11 @@ mod tests {
         let flags = flags(&[]).unwrap();
         assert_eq!(flags.port.address().to_string(), "0.0.0.0:10258");
         assert_eq!(flags.node_status_update_frequency, Duration::from_secs(300));
-        assert_eq!(flags.controllers.0.len(), 2);
+        assert_eq!(flags.controllers.0.len(), 3);
+        assert_eq!(
+            (flags.cluster_name.as_str(), flags.default_load_balancer),
+            ("kubernetes", DefaultLoadBalancer::Cns)
+        );
         assert_eq!(flags.deletion_limits(), node_lifecycle::Limits::default());
         let params = flags.leader.params(crate::LEASE, "i").unwrap();
         assert_eq!(
@@ -163,6 +182,9 @@ mod tests {
             "--bind-address=127.0.0.1",
             "--node-monitor-period=5s",
             "--concurrent-node-syncs=1",
+            "--concurrent-service-syncs=1",
+            "--cluster-name=prod",
+            "--default-load-balancer=none",
             "--use-service-account-credentials",
             "--leader-elect=false",
             "--leader-elect-resource-lock=leases",
@@ -170,7 +192,11 @@ mod tests {
             "--kube-api-burst=30",
         ])
         .unwrap();
-        assert_eq!((flags.controllers.0.len(), flags.notes().len()), (1, 1));
+        assert_eq!((flags.controllers.0.len(), flags.notes().len()), (2, 1));
+        assert_eq!(
+            (flags.cluster_name.as_str(), flags.default_load_balancer),
+            ("prod", DefaultLoadBalancer::None)
+        );
         assert_eq!(flags.limits(), runtime::clients::Limits::default());
     }
 
@@ -179,6 +205,8 @@ mod tests {
     #[case("--cloud-provider=aws", "aws")]
     #[case("--controllers=nodes", "is no controller")]
     #[case("--concurrent-node-syncs=0", "concurrent-node-syncs")]
+    #[case("--concurrent-service-syncs=0", "concurrent-service-syncs")]
+    #[case("--default-load-balancer=moirai", "there are cns and none")]
     #[case("--node-deletion-share=2", "above 0 and up to 1")]
     #[case("--node-deletions-per-minute=0", "node-deletions-per-minute")]
     fn what_makes_no_sense_is_refused(#[case] argument: &str, #[case] why: &str) {

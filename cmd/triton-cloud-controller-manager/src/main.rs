@@ -11,7 +11,7 @@ mod secure_port;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use cloud_controllers::controller::{Controllers, Parts, Settings};
+use cloud_controllers::controller::{Controllers, Parts, ServiceSettings, Settings};
 use cloud_controllers::node::labels::Place;
 use jiff::Timestamp;
 use runtime::clients::Clients;
@@ -149,6 +149,11 @@ fn settings(flags: &Flags, place: Place) -> Settings {
         looks_at_once: flags.concurrent_node_syncs.get(),
         node_pass: flags.node_status_update_frequency,
         node_lifecycle_pass: flags.node_monitor_period,
+        services: ServiceSettings {
+            cluster: flags.cluster_name.clone(),
+            default_load_balancer: flags.default_load_balancer,
+            looks_at_once: flags.concurrent_service_syncs.get(),
+        },
     }
 }
 

@@ -80,6 +80,7 @@ impl Process<'_> {
     pub(super) fn controller(&self, ssh: Option<Connector>) -> Result<Arc<Controller>, Fatal> {
         let settings = controller::Settings {
             cluster: self.flags.cluster_name.to_string(),
+            default_load_balancer: self.flags.default_load_balancer,
             nodes: self.nodes.to_vec(),
             host_ip: self.flags.node_address,
             cloudapi_grace: self.flags.cloudapi_grace,

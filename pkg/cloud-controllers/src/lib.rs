@@ -2,9 +2,10 @@
 //!
 //! The imports point down this list:
 //!
-//! - [`controller`]: observes both sides, plans with the modules below, acts. The one place with effects on Nodes.
+//! - [`controller`]: observes both sides, plans with the modules below, acts. The one place with effects.
 //! - [`node`]: initialises Nodes and keeps their addresses and labels true. Pure.
 //! - [`node_lifecycle`]: deletes Nodes whose machine is proved gone, and taints those whose machine is shut down. Pure.
+//! - [`service`]: puts Services into CNS, with the nodes that serve them. Pure.
 //! - [`identity`]: which machine a Node is. Pure.
 //! - [`instances`], [`networks`]: what is known of machines and of the networks they are on.
 //! - [`names`]: the names that Kubernetes gives to taints, labels and annotations of Nodes.
@@ -19,3 +20,4 @@ pub mod names;
 pub mod networks;
 pub mod node;
 pub mod node_lifecycle;
+pub mod service;

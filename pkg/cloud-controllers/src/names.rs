@@ -9,6 +9,24 @@ pub const TAINT_SHUTDOWN: &str = "node.cloudprovider.kubernetes.io/shutdown";
 /// The effect of [`TAINT_SHUTDOWN`].
 pub const NO_SCHEDULE: &str = "NoSchedule";
 
+/// The taint with which the cluster autoscaler announces that it is about to delete a Node.
+pub const TAINT_TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+
+/// The label of Nodes that are not to be behind load balancers, unless its value is `false`.
+pub const EXCLUDE_FROM_LOAD_BALANCERS: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// The finalizer of Services for which a load balancer has to be cleaned up.
+pub const LOAD_BALANCER_CLEANUP: &str = "service.kubernetes.io/load-balancer-cleanup";
+
+/// The annotation with the source ranges of a load balancer, older than the field of this name.
+pub const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+
+/// The label of an EndpointSlice that names its Service.
+pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// The condition of a Service that says whether it is in CNS; ours.
+pub const CONDITION_PUBLISHED: &str = "tritondatacenter.com/Published";
+
 /// The annotation in which a kubelet says what its `--node-ip` was: one address, or one of each family.
 pub const PROVIDED_NODE_IP: &str = "alpha.kubernetes.io/provided-node-ip";
 
@@ -32,3 +50,6 @@ pub const NODE_CONTROLLER: &str = "cloud-node-controller";
 
 /// The name under which [`node_lifecycle`](crate::node_lifecycle) writes, and which its events carry.
 pub const NODE_LIFECYCLE_CONTROLLER: &str = "cloud-node-lifecycle-controller";
+
+/// The name under which [`service`](crate::service) writes, and which its events carry.
+pub const SERVICE_CONTROLLER: &str = "service-controller";

@@ -36,8 +36,15 @@ pub mod annotation {
     /// On a pod: the SSH host key of the instance, as an OpenSSH public key. Its comment is the instance's id when we have
     /// written it; without a comment it holds for whatever instance. With [`PREFIX`](super::PREFIX) only.
     pub const SSH_HOST_KEY: &str = "ssh-host-key";
-    /// On a Service: the name of its CNS service.
+    /// On a Service: the name of its CNS service. It also puts Services into CNS that are not of type LoadBalancer.
     pub const CNS_SERVICE: &str = "cns-service";
+    /// On a Service: which name its status has, where CNS has several for different networks: `public`, `private`, or
+    /// `network:` and the name of a fabric network.
+    pub const CNS_ZONE: &str = "cns-zone";
+    /// On a Service: whether its last node leaves CNS with its last endpoint: `true` or `false`.
+    pub const PUBLISH_EMPTY: &str = "publish-empty";
+    /// On a Service: the percentage of its nodes above which failures are taken for the control plane's.
+    pub const PANIC_THRESHOLD: &str = "panic-threshold";
 }
 
 /// Labels that we keep on the Nodes of machines.

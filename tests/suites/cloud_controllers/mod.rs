@@ -4,4 +4,9 @@
 mod joining;
 mod leaving;
 mod others;
+mod service_failures;
+mod service_names;
+mod service_pods;
+mod services;
+mod services_stage;
 mod stage;

@@ -3,19 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cloud_controllers::controller::{Controllers, Kind, Parts, Settings};
+use cloud_controllers::controller::{Controllers, Kind, Parts, ServiceSettings, Settings};
 use cloud_controllers::node::labels::Place;
 use cloud_controllers::node_lifecycle;
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
+use provider::cns::DefaultLoadBalancer;
+use provider::names::DEFAULT_CLUSTER;
 use runtime::clients::{Clients, Limits, Priority, Source};
 use runtime::leader::{Elector, LeaderParams};
 use runtime::metrics::Metrics;
 use runtime::watching::Caches;
 use serde_json::{Value, json};
 use suites::control_plane::{ControlPlane, Identity, Options};
+use suites::virtual_kubelet::{VirtualKubelet, install};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use triton::Client;
@@ -27,6 +30,9 @@ use triton_sim::{Preset, Simulator};
 /// No condition takes longer, on a machine that does other things as well.
 const BOUND: Duration = Duration::from_secs(90);
 
+/// The node whose pods are instances: the name that the virtual kubelet's manifest gives rights to.
+pub(super) const VIRTUAL_NODE: &str = "virtual-kubelet";
+
 /// A cluster of machines.
 pub(super) struct Stage {
     pub(super) simulator: Simulator,
@@ -35,9 +41,12 @@ pub(super) struct Stage {
     /// The Nodes, as an administrator sees them.
     pub(super) nodes: Api<Node>,
     events: Api<Event>,
+    /// What an administrator uses.
+    pub(super) admin: kube::Client,
     kubeconfig: PathBuf,
     controllers: JoinSet<()>,
-    plane: ControlPlane,
+    pub(super) plane: ControlPlane,
+    pub(super) kubelet: Option<VirtualKubelet>,
 }
 
 impl Stage {
@@ -61,10 +70,12 @@ impl Stage {
             account: account(&simulator).await,
             simulator,
             nodes: Api::all(admin.clone()),
-            events: Api::namespaced(admin, "default"),
+            events: Api::namespaced(admin.clone(), "default"),
+            admin,
             kubeconfig,
             controllers: JoinSet::new(),
             plane,
+            kubelet: None,
         }
     }
 
@@ -96,12 +107,17 @@ impl Stage {
         };
         let datacenter = self.account.get_datacenter_name().await.unwrap().unwrap();
         let settings = Settings {
-            controllers: [Kind::Node, Kind::NodeLifecycle].into(),
+            controllers: [Kind::Node, Kind::NodeLifecycle, Kind::Service].into(),
             place: Place { zone: datacenter.clone(), region: "region-1".to_owned(), datacenter },
             limits: node_lifecycle::Limits::default(),
             looks_at_once: 16,
             node_pass: Duration::from_secs(300),
             node_lifecycle_pass: Duration::from_secs(60),
+            services: ServiceSettings {
+                cluster: DEFAULT_CLUSTER.to_owned(),
+                default_load_balancer: DefaultLoadBalancer::Cns,
+                looks_at_once: 16,
+            },
         };
         let controllers = Controllers::start(settings, parts).unwrap();
         self.controllers.spawn(reflector.run());
@@ -109,6 +125,14 @@ impl Stage {
         self.controllers.spawn(async move {
             elector.run(std::future::pending()).await.unwrap();
         });
+    }
+
+    /// Starts a virtual kubelet as a process of its own, with a node for pods that are instances.
+    pub(super) async fn start_kubelet(&mut self) {
+        let kubeconfig = install(&self.plane).await.unwrap();
+        let variables = self.simulator.environment();
+        let arguments = ["--nodename", VIRTUAL_NODE];
+        self.kubelet = Some(VirtualKubelet::start(&kubeconfig, &variables, &arguments).await.unwrap());
     }
 
     /// Ends the controllers as if they were killed.
@@ -218,8 +242,11 @@ impl Stage {
         let deadline = Instant::now() + BOUND;
         while !condition().await {
             if Instant::now() > deadline {
-                let nodes = self.plane.kubectl(&["describe", "nodes"]).await.unwrap_or_default();
-                panic!("not within {BOUND:?}: {what}\n{nodes}");
+                let objects = self.plane.kubectl(&["describe", "nodes,services"]).await.unwrap_or_default();
+                let services =
+                    self.plane.kubectl(&["get", "services", "--output=yaml"]).await.unwrap_or_default();
+                let said = self.kubelet.as_ref().map(VirtualKubelet::log).unwrap_or_default();
+                panic!("not within {BOUND:?}: {what}\n{objects}\n{services}\n{said}");
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -233,7 +260,7 @@ async fn account(simulator: &Simulator) -> Client {
     Client::configured(&config).await.unwrap().build().unwrap()
 }
 
-fn merge(value: &mut Value, difference: &Value) {
+pub(super) fn merge(value: &mut Value, difference: &Value) {
     for (key, new) in difference.as_object().unwrap() {
         match (value.get_mut(key), new) {
             (Some(old @ Value::Object(_)), Value::Object(_)) => merge(old, new),

@@ -49,6 +49,16 @@ impl Cluster {
         &self.place
     }
 
+    /// All Nodes.
+    pub(super) fn nodes(&self) -> Vec<Arc<Node>> {
+        self.nodes.state()
+    }
+
+    /// The Node of this name.
+    pub(super) fn node(&self, name: &str) -> Option<Arc<Node>> {
+        self.nodes.get(&ObjectRef::new(name))
+    }
+
     /// The names of all Nodes.
     pub(super) fn names(&self) -> Vec<Name> {
         self.nodes.state().iter().filter_map(|node| node.metadata.name.as_deref().map(Name::from)).collect()

@@ -12,6 +12,9 @@ mod lifecycle_looks;
 mod matches;
 mod node_looks;
 mod records;
+mod service_looks;
+mod service_view;
+mod service_writer;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -19,10 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::Resource as _;
 use kube::runtime::watcher::{self, Event};
+use provider::cns::DefaultLoadBalancer;
 use runtime::clients::{Clients, ClientsError, Priority};
 use runtime::events::{EventRecorder, Happening, Reporter};
 use runtime::leader::Claim;
@@ -35,8 +40,11 @@ use triton::reflector::Store;
 use self::cluster::Cluster;
 use self::lifecycle_looks::LifecycleController;
 use self::node_looks::NodeController;
+use self::service_looks::ServiceController;
+use self::service_view::{News, View};
+use self::service_writer::ServiceWriter;
 use crate::instances::InstanceCache;
-use crate::names::{NODE_CONTROLLER, NODE_LIFECYCLE_CONTROLLER};
+use crate::names::{NODE_CONTROLLER, NODE_LIFECYCLE_CONTROLLER, SERVICE_CONTROLLER};
 use crate::networks::Networks;
 use crate::node::Note;
 use crate::node::labels::Place;
@@ -52,6 +60,19 @@ pub enum Kind {
     Node,
     /// Deletes Nodes whose machine is gone, and taints those whose machine is shut down.
     NodeLifecycle,
+    /// Keeps Services in CNS.
+    Service,
+}
+
+/// How the service-lb controller works.
+#[derive(Debug, Clone)]
+pub struct ServiceSettings {
+    /// The cluster's name, which keeps clusters in one account apart.
+    pub cluster: String,
+    /// What Services of type LoadBalancer without a class are exposed by.
+    pub default_load_balancer: DefaultLoadBalancer,
+    /// How many Services are looked at at once, and as many instances.
+    pub looks_at_once: usize,
 }
 
 /// How the controllers work.
@@ -69,6 +90,8 @@ pub struct Settings {
     pub node_pass: Duration,
     /// How often the node lifecycle controller does.
     pub node_lifecycle_pass: Duration,
+    /// How the service-lb controller works.
+    pub services: ServiceSettings,
 }
 
 /// What the controllers work with.
@@ -109,6 +132,7 @@ pub struct Controllers {
     settings: Settings,
     node: Option<Arc<NodeController>>,
     lifecycle: Option<Arc<LifecycleController>>,
+    service: Option<Arc<ServiceController>>,
 }
 
 impl Controllers {
@@ -127,7 +151,8 @@ impl Controllers {
 
         parts.caches.add(Arc::new(InstanceCache(parts.instances.clone())));
         let api: Api<Node> = Api::all(parts.clients.client("nodes", Priority::Normal)?);
-        let seen = notice(asked);
+        let news = News::default();
+        let seen = notice(asked, news.clone());
         let nodes =
             parts.caches.reflect("nodes", api, watcher::Config::default(), fastrand::Rng::new(), seen);
         let networks = Networks::new(&parts.triton);
@@ -153,6 +178,21 @@ impl Controllers {
                 parts.metrics,
             )?)),
         };
+        let service = match has(Kind::Service) {
+            false => None,
+            true => Some(Arc::new(ServiceController::new(
+                view(&settings.services, &parts, &cluster, news)?,
+                ServiceWriter::new(parts.clients.leading(
+                    SERVICE_CONTROLLER,
+                    Priority::Normal,
+                    &parts.claim,
+                )?),
+                recorder(SERVICE_CONTROLLER)?,
+                parts.triton.clone(),
+                parts.claim.clone(),
+                parts.metrics,
+            )?)),
+        };
         let lifecycle = match has(Kind::NodeLifecycle) {
             false => None,
             true => Some(Arc::new(LifecycleController::new(
@@ -165,7 +205,7 @@ impl Controllers {
                 parts.metrics,
             )?)),
         };
-        Ok(Self { cluster, caches: parts.caches, claim: parts.claim, settings, node, lifecycle })
+        Ok(Self { cluster, caches: parts.caches, claim: parts.claim, settings, node, lifecycle, service })
     }
 
     /// Works while this process leads: begins when it does and the caches are complete, and returns when leadership
@@ -181,6 +221,7 @@ impl Controllers {
             () = self.claim.lapsed() => {}
             () = work(self.node.as_ref().map(|it| it.work(at_once))) => {}
             () = work(self.lifecycle.as_ref().map(|it| it.work(at_once))) => {}
+            () = work(self.service.as_ref().map(|it| it.work(self.settings.services.looks_at_once))) => {}
             () = self.follow_instances() => {}
             () = self.pass(self.node.as_ref().map(|it| it.queue()), self.settings.node_pass) => {}
             () = self.pass(self.lifecycle.as_ref().map(|it| it.queue()), self.settings.node_lifecycle_pass) => {}
@@ -232,9 +273,27 @@ async fn work(work: Option<impl Future<Output = ()>>) {
     }
 }
 
+/// Begins to watch what Services are made of.
+fn view(
+    settings: &ServiceSettings,
+    parts: &Parts<'_>,
+    cluster: &Arc<Cluster>,
+    news: News,
+) -> Result<View, ClientsError> {
+    let (config, random) = (watcher::Config::default, fastrand::Rng::new);
+    let client = parts.clients.client("services", Priority::Normal)?;
+    let (services, slices) = (Api::<Service>::all(client.clone()), Api::<EndpointSlice>::all(client));
+    let seen = news.of_services(&settings.cluster);
+    let services = parts.caches.reflect("services", services, config(), random(), seen);
+    let slices = parts.caches.reflect("endpointslices", slices, config(), random(), news.of_slices());
+    let conventions = (settings.cluster.clone(), settings.default_load_balancer);
+    Ok(View::new(Arc::clone(cluster), conventions, services, slices, news))
+}
+
 /// What to do about each event of the watch of Nodes.
-fn notice(queues: Vec<Queue<Name>>) -> impl FnMut(&Event<Node>) + Send + 'static {
+fn notice(queues: Vec<Queue<Name>>, news: News) -> impl FnMut(&Event<Node>) + Send + 'static {
     move |event| {
+        news.nodes.notify_one();
         let (Event::Apply(node) | Event::InitApply(node) | Event::Delete(node)) = event else { return };
         let Some(name) = node.metadata.name.as_deref() else { return };
         for queue in &queues {

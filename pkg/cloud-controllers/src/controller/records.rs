@@ -1,6 +1,7 @@
-//! What this process remembers of each Node between looks. Losing it is safe.
+//! What this process remembers of each Node, Service or instance between looks. Losing it is safe.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::node::Note;
 /// The first and the longest pause after something failed.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
-/// What is remembered of one Node.
+/// What is remembered of one object.
 #[derive(Debug, Default)]
 pub(super) struct Record<M> {
     /// What the plan remembers.
@@ -44,28 +45,28 @@ impl<M> Record<M> {
     }
 }
 
-/// The records of all Nodes. A look takes a Node's record and puts it back, so that no lock is held during it.
+/// The records of all objects. A look takes an object's record and puts it back, so that no lock is held during it.
 #[derive(Debug)]
-pub(super) struct Records<M>(Mutex<HashMap<Name, Record<M>>>);
+pub(super) struct Records<M, K = Name>(Mutex<HashMap<K, Record<M>>>);
 
-impl<M> Default for Records<M> {
+impl<M, K> Default for Records<M, K> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<M: Default> Records<M> {
-    /// Takes the record of a Node, a new one when there is none.
-    pub(super) fn take(&self, name: &Name) -> Record<M> {
-        self.lock().remove(name).unwrap_or_default()
+impl<M: Default, K: Clone + Eq + Hash> Records<M, K> {
+    /// Takes the record of an object, a new one when there is none.
+    pub(super) fn take(&self, key: &K) -> Record<M> {
+        self.lock().remove(key).unwrap_or_default()
     }
 
     /// Puts a record back.
-    pub(super) fn put(&self, name: &Name, record: Record<M>) {
-        self.lock().insert(Name::clone(name), record);
+    pub(super) fn put(&self, key: &K, record: Record<M>) {
+        self.lock().insert(key.clone(), record);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Record<M>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Record<M>>> {
         // Nothing panics while holding the lock; should it ever, the records are still usable.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

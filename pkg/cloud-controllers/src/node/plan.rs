@@ -110,7 +110,7 @@ pub struct Note {
 }
 
 impl Note {
-    fn warning(reason: &'static str, text: String) -> Self {
+    pub(crate) fn warning(reason: &'static str, text: String) -> Self {
         Self { severity: Severity::Warning, reason, text }
     }
 }

@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::{ContainerPort, Pod, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use triton::grammar::cns::CnsService;
 
-use super::name_of;
-use crate::names::{PREFIX, annotation, class};
+use super::{DefaultLoadBalancer, exposure, name_of};
+use crate::names::{PREFIX, annotation};
 
 /// A Service, by its names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,11 +61,12 @@ impl NoteReason {
     }
 }
 
-/// The Services that are CNS services: those of type LoadBalancer whose class is `tritondatacenter.com/cns`, or none,
-/// that are not being deleted. Made anew when Services change; asked for each pod.
+/// The Services that are CNS services: those with an [`exposure`](super::exposure()) that are not being deleted. Made
+/// anew when Services change; asked for each pod.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     namespaces: HashMap<Box<str>, Vec<Published>>,
+    holders: HashMap<String, ServiceKey>,
     notes: Vec<Note>,
 }
 
@@ -99,6 +100,17 @@ pub struct Membership {
     pub notes: Vec<Note>,
 }
 
+impl ServiceKey {
+    /// The names of a Service; `None` for an object that lacks one, which does not come from an API server.
+    pub fn of(service: &Service) -> Option<Self> {
+        let metadata = &service.metadata;
+        Some(Self {
+            namespace: metadata.namespace.as_deref()?.into(),
+            name: metadata.name.as_deref()?.into(),
+        })
+    }
+}
+
 impl<'a> Member<'a> {
     /// What counts of a pod. Only its first container has ports: there can be no other.
     pub fn of(pod: &'a Pod) -> Self {
@@ -123,18 +135,21 @@ impl Directory {
     pub fn read<'a>(
         services: impl IntoIterator<Item = &'a Service>,
         cluster: &str,
+        default: DefaultLoadBalancer,
         is_foreign: impl Fn(&str) -> bool,
     ) -> Self {
-        let mut services: Vec<_> = services.into_iter().filter(|service| is_published(service)).collect();
+        let is_published = |service: &&Service| {
+            service.metadata.deletion_timestamp.is_none() && exposure(service, default).is_some()
+        };
+        let mut services: Vec<_> = services.into_iter().filter(is_published).collect();
         services.sort_by_key(|service| {
             let metadata = &service.metadata;
             let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
             (created.is_none(), created, &metadata.namespace, &metadata.name)
         });
         let mut directory = Self::default();
-        let mut holders: HashMap<String, ServiceKey> = HashMap::new();
         for service in services {
-            let Some(key) = key_of(service) else { continue };
+            let Some(key) = ServiceKey::of(service) else { continue };
             let name = match name_of(service, cluster) {
                 Ok(name) => name,
                 Err(error) => {
@@ -142,7 +157,7 @@ impl Directory {
                     continue;
                 }
             };
-            let holder = match holders.get(&name) {
+            let holder = match directory.holders.get(&name) {
                 Some(other) => Some(format!("Service {other}")),
                 None => {
                     is_foreign(&name).then(|| "an instance that this cluster did not put there".to_owned())
@@ -156,7 +171,7 @@ impl Directory {
                 directory.note(key, NoteReason::NameConflict, message);
                 continue;
             }
-            holders.insert(name.clone(), key.clone());
+            directory.holders.insert(name.clone(), key.clone());
             let spec = service.spec.clone().unwrap_or_default();
             directory.namespaces.entry(key.namespace.clone()).or_default().push(Published {
                 key,
@@ -185,6 +200,17 @@ impl Directory {
         self.namespaces.values().flatten().map(|published| (&published.key, published.name.as_str()))
     }
 
+    /// The Service that has this name in CNS.
+    pub fn holder(&self, name: &str) -> Option<&ServiceKey> {
+        self.holders.get(name)
+    }
+
+    /// The name in CNS of a Service; `None` when it has none, for which there may be a note.
+    pub fn name(&self, key: &ServiceKey) -> Option<&str> {
+        let services = self.namespaces.get(&key.namespace)?;
+        services.iter().find(|published| published.key == *key).map(|published| published.name.as_str())
+    }
+
     /// The entries that a pod's own instance gets.
     pub fn membership(&self, member: &Member<'_>) -> Membership {
         let mut membership = Membership::default();
@@ -194,21 +220,6 @@ impl Directory {
         }
         membership
     }
-}
-
-/// Whether CNS is how this Service is exposed.
-fn is_published(service: &Service) -> bool {
-    let Some(spec) = &service.spec else { return false };
-    let ours = spec.load_balancer_class.as_deref().is_none_or(|class| class == class::CNS);
-    spec.type_.as_deref() == Some("LoadBalancer") && ours && service.metadata.deletion_timestamp.is_none()
-}
-
-fn key_of(service: &Service) -> Option<ServiceKey> {
-    let metadata = &service.metadata;
-    Some(ServiceKey {
-        namespace: metadata.namespace.as_deref()?.into(),
-        name: metadata.name.as_deref()?.into(),
-    })
 }
 
 impl Published {

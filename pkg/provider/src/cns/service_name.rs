@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::Service;
 use triton::grammar::cns::MAX_NAME_LENGTH;
 
+use super::exposure::annotated;
 use crate::digest;
 use crate::names::{DEFAULT_CLUSTER, PREFIX, annotation};
 
@@ -49,11 +50,7 @@ pub fn service_name(service: &str, namespace: &str, cluster: &str) -> String {
 /// [`InvalidServiceName`]; the Service is then in no CNS service at all, rather than in one that nobody asked for.
 pub fn name_of(service: &Service, cluster: &str) -> Result<String, InvalidServiceName> {
     let metadata = &service.metadata;
-    let annotation = metadata.annotations.as_ref().and_then(|annotations| {
-        let is_ours = |key: &str| key.strip_prefix(PREFIX) == Some(annotation::CNS_SERVICE);
-        annotations.iter().find(|(key, _)| is_ours(key)).map(|(_, name)| name.trim())
-    });
-    if let Some(name) = annotation {
+    if let Some(name) = annotated(service) {
         let lower = name.to_ascii_lowercase();
         let valid = !lower.is_empty() && digest::label(&lower, MAX_NAME_LENGTH) == lower;
         return if valid { Ok(lower) } else { Err(InvalidServiceName::Annotation { name: excerpt(name) }) };

@@ -34,6 +34,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
 use kube::runtime::watcher::{self, Event};
+use provider::cns::DefaultLoadBalancer;
 use provider::owner::Owner;
 use runtime::events::EventRecorder;
 use runtime::leader::Claim;
@@ -75,6 +76,8 @@ const LOOKS_AT_ONCE: usize = 4096;
 pub struct Settings {
     /// The cluster's name, which keeps instances of several clusters in one account apart.
     pub cluster: String,
+    /// What Services of type LoadBalancer without a class are exposed by.
+    pub default_load_balancer: DefaultLoadBalancer,
     /// The nodes.
     pub nodes: Vec<VirtualNode>,
     /// The nodes' address, for `hostIP`.

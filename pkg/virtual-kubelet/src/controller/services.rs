@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use kube::runtime::reflector::{ObjectRef, Store};
-use provider::cns::{Directory, Note, NoteReason, foreign_names, own_names};
+use provider::cns::{DefaultLoadBalancer, Directory, Note, NoteReason, exposure, foreign_names, own_names};
 use runtime::events::{EventRecorder, Happening, Severity};
 
 /// The namespace and name of the Service that every environment has.
@@ -60,13 +60,18 @@ impl Services {
 
     /// Which Services are CNS services. Names that instances of others carry are not taken, but for those that the
     /// cluster's instances carry already: somebody who takes such a name must not end a service.
-    pub(super) fn directory(&self, instances: &triton::reflector::Store, cluster: &str) -> Arc<Directory> {
+    pub(super) fn directory(
+        &self,
+        instances: &triton::reflector::Store,
+        cluster: &str,
+        default: DefaultLoadBalancer,
+    ) -> Arc<Directory> {
         let mut known = self.stale.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(directory) = &*known {
             return Arc::clone(directory);
         }
         let services = self.store.state();
-        let entries = match services.iter().any(|service| is_load_balancer(service)) {
+        let entries = match services.iter().any(|service| exposure(service, default).is_some()) {
             true => instances.entries(),
             false => Vec::new(),
         };
@@ -78,7 +83,7 @@ impl Services {
             }
         }
         let services = services.iter().map(|service| &**service);
-        let directory = Arc::new(Directory::read(services, cluster, |name| foreign.contains(name)));
+        let directory = Arc::new(Directory::read(services, cluster, default, |name| foreign.contains(name)));
         let is_name_missing = directory.notes().iter().any(|note| note.reason == NoteReason::NameConflict);
         self.is_name_missing.store(is_name_missing, Ordering::Relaxed);
         *known = Some(Arc::clone(&directory));
@@ -116,8 +121,4 @@ impl Services {
             });
         }
     }
-}
-
-fn is_load_balancer(service: &Service) -> bool {
-    service.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer")
 }

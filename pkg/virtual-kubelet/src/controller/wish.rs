@@ -94,7 +94,12 @@ impl Wish {
         entry: Option<&Entry>,
         (demand, catalog, environment): (Demand, &Catalog, Environment),
     ) {
-        let directory = controller.services.directory(&controller.instances, &controller.settings.cluster);
+        let settings = &controller.settings;
+        let directory = controller.services.directory(
+            &controller.instances,
+            &settings.cluster,
+            settings.default_load_balancer,
+        );
         let membership = directory.membership(&Member::of(pod));
         controller.services.tell(&controller.events, directory.notes().iter().chain(&membership.notes));
         let label = demand.tags.get(tag::CNS_SERVICES).and_then(TagValue::as_str).map(str::to_owned);

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
+use provider::cns::DefaultLoadBalancer;
 use provider::credentials::SecretName;
 use provider::names::DEFAULT_CLUSTER;
 use runtime::flags::{KubeFlags, LeaderFlags, LogFlags, duration};
@@ -44,6 +45,10 @@ pub struct Flags {
     /// The cluster's name; instances of several clusters in one account are told apart by it
     #[arg(long, default_value = DEFAULT_CLUSTER, value_name = "NAME")]
     pub cluster_name: ClusterName,
+    /// What Services of type LoadBalancer without a class are exposed by, cns or none; the cloud controller manager has
+    /// the same flag
+    #[arg(long, default_value_t, value_name = "NAME")]
+    pub default_load_balancer: DefaultLoadBalancer,
     /// The node's address, at which the kubelet API is reached [also: VKUBELET_POD_IP]
     #[arg(long, value_name = "ADDRESS")]
     pub node_address: Option<IpAddr>,

@@ -24,7 +24,7 @@ fn pod(labels: &Value) -> Pod {
 fn read(services: &[Value]) -> Directory {
     let services: Vec<Service> =
         services.iter().map(|service| serde_json::from_value(service.clone()).unwrap()).collect();
-    Directory::read(&services, "kubernetes", |name| name == "foreign-default")
+    Directory::read(&services, "kubernetes", DefaultLoadBalancer::Cns, |name| name == "foreign-default")
 }
 
 fn texts(membership: &Membership) -> Vec<&str> {
@@ -127,6 +127,9 @@ fn the_older_of_two_services_keeps_a_name() {
     assert!(directory.notes()[0].message.contains("Service default/shop"), "{:?}", directory.notes());
     let names: Vec<_> = directory.names().map(|(key, name)| (key.to_string(), name)).collect();
     assert_eq!(names, [("default/shop".to_owned(), "web-default")]);
+    let key = |name: &str| ServiceKey { namespace: "default".into(), name: name.into() };
+    assert_eq!(directory.holder("web-default"), Some(&key("shop")));
+    assert_eq!((directory.name(&key("shop")), directory.name(&key("web"))), (Some("web-default"), None));
 }
 
 #[test]
