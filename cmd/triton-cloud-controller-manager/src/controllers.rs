@@ -15,7 +15,7 @@ const KNOWN: [(&str, &str, Option<Kind>); 4] = [
     ("cloud-node-controller", "cloud-node", Some(Kind::Node)),
     ("cloud-node-lifecycle-controller", "cloud-node-lifecycle", Some(Kind::NodeLifecycle)),
     ("service-lb-controller", "service", None),
-    ("node-route-controller", "route", None),
+    ("node-route-controller", "route", Some(Kind::Route)),
 ];
 
 /// The list cannot be used.
@@ -70,10 +70,11 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case("*", &[Kind::Node, Kind::NodeLifecycle])]
+    #[case("*", &[Kind::Node, Kind::NodeLifecycle, Kind::Route])]
+    #[case("route", &[Kind::Route])]
     #[case("cloud-node", &[Kind::Node])]
     #[case("cloud-node-controller, cloud-node-lifecycle", &[Kind::Node, Kind::NodeLifecycle])]
-    #[case("*,-cloud-node-lifecycle", &[Kind::Node])]
+    #[case("*,-cloud-node-lifecycle", &[Kind::Node, Kind::Route])]
     #[case("-cloud-node-controller,*,-route", &[Kind::NodeLifecycle])]
     #[case("-cloud-node", &[])]
     #[case("", &[])]

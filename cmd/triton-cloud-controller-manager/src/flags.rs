@@ -12,6 +12,7 @@ use runtime::clients::Source;
 use runtime::flags::{LeaderFlags, LogFlags, duration};
 
 use crate::controllers::Enabled;
+use crate::routes::RouteFlags;
 
 /// Requests per second to the API server. The framework's 20 make a thousand Nodes wait for minutes.
 const QPS: f64 = 100.0;
@@ -71,6 +72,8 @@ pub(super) struct Flags {
     /// The kind of object that leaders are elected with; there is one
     #[arg(long, value_enum, default_value_t)]
     leader_elect_resource_lock: Lock,
+    #[command(flatten)]
+    pub(super) route: RouteFlags,
     #[command(flatten)]
     pub(super) log: LogFlags,
     #[command(flatten)]
@@ -145,7 +148,7 @@ mod tests {
         let flags = flags(&[]).unwrap();
         assert_eq!(flags.admin_address().to_string(), "0.0.0.0:10258");
         assert_eq!(flags.node_status_update_frequency, Duration::from_secs(300));
-        assert_eq!(flags.controllers.0.len(), 2);
+        assert_eq!(flags.controllers.0.len(), 3);
         assert_eq!(flags.deletion_limits(), node_lifecycle::Limits::default());
         let params = flags.leader.params(crate::LEASE, "i").unwrap();
         assert_eq!(
@@ -171,7 +174,7 @@ mod tests {
             "--kube-api-burst=30",
         ])
         .unwrap();
-        assert_eq!((flags.controllers.0.len(), flags.notes().len()), (1, 1));
+        assert_eq!((flags.controllers.0.len(), flags.notes().len()), (2, 1));
         assert_eq!(flags.limits(), runtime::clients::Limits::default());
     }
 

@@ -4,10 +4,11 @@ mod cloud_config;
 mod controllers;
 mod datacenter;
 mod flags;
+mod routes;
 
 use std::process::ExitCode;
 
-use cloud_controllers::controller::{Controllers, Parts, Settings};
+use cloud_controllers::controller::{Controllers, Kind, Parts, Settings};
 use cloud_controllers::node::labels::Place;
 use jiff::Timestamp;
 use runtime::admin::AdminServer;
@@ -27,6 +28,7 @@ use triton::reflector::{self, Reflector};
 
 use crate::cloud_config::CloudConfig;
 use crate::flags::Flags;
+use crate::routes::RouteFlagsError;
 
 /// The program's name.
 const PROGRAM: &str = "triton-cloud-controller-manager";
@@ -46,19 +48,25 @@ fn start() -> Result<(), Fatal> {
     let cloud = CloudConfig::load(flags.cloud_config.as_deref()).map_err(Fatal::usage)?;
     let environment = cloud.environment(&Environment::from_process());
     let triton = Config::load(&environment, cloud.profile.as_deref()).map_err(Fatal::usage)?;
+    let settings = settings(&flags).map_err(Fatal::usage)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors.min(THREADS))
         .enable_all()
         .build()
         .map_err(Fatal::failure)?;
-    let ended = runtime.block_on(run(flags, cloud, triton));
+    let ended = runtime.block_on(run(flags, settings, cloud, triton));
     // Whatever has not ended by now is not waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn run(flags: Flags, cloud: CloudConfig, triton: Config) -> Result<(), Fatal> {
+async fn run(
+    flags: Flags,
+    settings: impl FnOnce(Place) -> Settings,
+    cloud: CloudConfig,
+    triton: Config,
+) -> Result<(), Fatal> {
     let logs = Logs::install(&flags.log.settings(PROGRAM)).map_err(Fatal::usage)?;
     let shutdown = Shutdown::on_signals().map_err(Fatal::failure)?;
     let (metrics, health) = (Metrics::new().map_err(Fatal::failure)?, Health::new());
@@ -97,7 +105,7 @@ async fn run(flags: Flags, cloud: CloudConfig, triton: Config) -> Result<(), Fat
     };
     tokio::spawn(reflector.run());
     let controllers =
-        Controllers::start(settings(&flags, place(&cloud, datacenter)), parts).map_err(Fatal::failure)?;
+        Controllers::start(settings(place(&cloud, datacenter)), parts).map_err(Fatal::failure)?;
     shutdown.spawn(|shutdown| async move {
         tokio::select! {
             () = shutdown.begun() => {}
@@ -119,15 +127,24 @@ fn candidate(flags: &Flags, clients: &Clients, identity: &str) -> Result<(Option
     Ok((Some(elector), claim))
 }
 
-fn settings(flags: &Flags, place: Place) -> Settings {
-    Settings {
-        controllers: flags.controllers.0.clone(),
-        place,
-        limits: flags.deletion_limits(),
-        looks_at_once: flags.concurrent_node_syncs.get(),
-        node_pass: flags.node_status_update_frequency,
-        node_lifecycle_pass: flags.node_monitor_period,
+/// How the controllers work, but for where the machines are, which CloudAPI may have to say.
+fn settings(flags: &Flags) -> Result<impl FnOnce(Place) -> Settings + use<>, RouteFlagsError> {
+    let mut controllers = flags.controllers.0.clone();
+    let route = if controllers.contains(&Kind::Route) { flags.route.settings()? } else { None };
+    if route.is_none() {
+        controllers.remove(&Kind::Route);
     }
+    let (limits, looks_at_once) = (flags.deletion_limits(), flags.concurrent_node_syncs.get());
+    let (node_pass, node_lifecycle_pass) = (flags.node_status_update_frequency, flags.node_monitor_period);
+    Ok(move |place| Settings {
+        controllers,
+        place,
+        limits,
+        looks_at_once,
+        node_pass,
+        node_lifecycle_pass,
+        route: route.unwrap_or_default(),
+    })
 }
 
 fn place(cloud: &CloudConfig, datacenter: String) -> Place {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cloud_controllers::controller::{Controllers, Kind, Parts, Settings};
+use cloud_controllers::controller::{Controllers, Kind, Parts, RouteSettings, Settings};
 use cloud_controllers::node::labels::Place;
 use cloud_controllers::node_lifecycle;
 use k8s_openapi::api::core::v1::Node;
@@ -102,6 +102,7 @@ impl Stage {
             looks_at_once: 16,
             node_pass: Duration::from_secs(300),
             node_lifecycle_pass: Duration::from_secs(60),
+            route: RouteSettings::default(),
         };
         let controllers = Controllers::start(settings, parts).unwrap();
         self.controllers.spawn(reflector.run());

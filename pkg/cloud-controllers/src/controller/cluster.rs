@@ -54,6 +54,12 @@ impl Cluster {
         self.nodes.state().iter().filter_map(|node| node.metadata.name.as_deref().map(Name::from)).collect()
     }
 
+    /// All Nodes that are machines of ours, with what is known of these.
+    pub(super) fn machines(&self) -> Vec<(Arc<Node>, InstanceId, Known)> {
+        let nodes = self.nodes.state().into_iter();
+        nodes.filter_map(|node| self.instance_of(&node).map(|id| (node, id, self.known(id)))).collect()
+    }
+
     /// The Node of this name with its machine; `None` when there is no such Node.
     pub(super) fn observe(&self, name: &Name) -> Option<(Arc<Node>, Identity, Known)> {
         let Some(node) = self.nodes.get(&ObjectRef::new(name)) else {

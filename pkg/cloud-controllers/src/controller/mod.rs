@@ -12,6 +12,7 @@ mod lifecycle_looks;
 mod matches;
 mod node_looks;
 mod records;
+mod route_looks;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -29,14 +30,17 @@ use runtime::leader::Claim;
 use runtime::metrics::{Metrics, MetricsError};
 use runtime::queue::Queue;
 use runtime::watching::Caches;
+use tokio::sync::Notify;
 use triton::Client;
 use triton::reflector::Store;
 
 use self::cluster::Cluster;
 use self::lifecycle_looks::LifecycleController;
 use self::node_looks::NodeController;
+use self::route_looks::RouteController;
+pub use self::route_looks::RouteSettings;
 use crate::instances::InstanceCache;
-use crate::names::{NODE_CONTROLLER, NODE_LIFECYCLE_CONTROLLER};
+use crate::names::{NODE_CONTROLLER, NODE_LIFECYCLE_CONTROLLER, ROUTE_CONTROLLER};
 use crate::networks::Networks;
 use crate::node::Note;
 use crate::node::labels::Place;
@@ -52,6 +56,8 @@ pub enum Kind {
     Node,
     /// Deletes Nodes whose machine is gone, and taints those whose machine is shut down.
     NodeLifecycle,
+    /// Keeps the routes of fabric networks to the pods of Nodes.
+    Route,
 }
 
 /// How the controllers work.
@@ -69,6 +75,8 @@ pub struct Settings {
     pub node_pass: Duration,
     /// How often the node lifecycle controller does.
     pub node_lifecycle_pass: Duration,
+    /// How the route controller works.
+    pub route: RouteSettings,
 }
 
 /// What the controllers work with.
@@ -109,6 +117,7 @@ pub struct Controllers {
     settings: Settings,
     node: Option<Arc<NodeController>>,
     lifecycle: Option<Arc<LifecycleController>>,
+    route: Option<RouteController>,
 }
 
 impl Controllers {
@@ -127,7 +136,8 @@ impl Controllers {
 
         parts.caches.add(Arc::new(InstanceCache(parts.instances.clone())));
         let api: Api<Node> = Api::all(parts.clients.client("nodes", Priority::Normal)?);
-        let seen = notice(asked);
+        let changed = Arc::new(Notify::new());
+        let seen = notice(asked, Arc::clone(&changed));
         let nodes =
             parts.caches.reflect("nodes", api, watcher::Config::default(), fastrand::Rng::new(), seen);
         let networks = Networks::new(&parts.triton);
@@ -160,12 +170,25 @@ impl Controllers {
                 lifecycle_queue,
                 writer(NODE_LIFECYCLE_CONTROLLER, Priority::Urgent)?,
                 recorder(NODE_LIFECYCLE_CONTROLLER)?,
-                parts.triton,
+                parts.triton.clone(),
                 settings.limits,
                 parts.metrics,
             )?)),
         };
-        Ok(Self { cluster, caches: parts.caches, claim: parts.claim, settings, node, lifecycle })
+        let route = match has(Kind::Route) {
+            false => None,
+            true => Some(RouteController::new(
+                Arc::clone(&cluster),
+                changed,
+                writer(ROUTE_CONTROLLER, Priority::Normal)?,
+                recorder(ROUTE_CONTROLLER)?,
+                parts.triton,
+                parts.claim.clone(),
+                settings.route.clone(),
+                parts.metrics,
+            )?),
+        };
+        Ok(Self { cluster, caches: parts.caches, claim: parts.claim, settings, node, lifecycle, route })
     }
 
     /// Works while this process leads: begins when it does and the caches are complete, and returns when leadership
@@ -181,6 +204,7 @@ impl Controllers {
             () = self.claim.lapsed() => {}
             () = work(self.node.as_ref().map(|it| it.work(at_once))) => {}
             () = work(self.lifecycle.as_ref().map(|it| it.work(at_once))) => {}
+            () = work(self.route.as_ref().map(RouteController::work)) => {}
             () = self.follow_instances() => {}
             () = self.pass(self.node.as_ref().map(|it| it.queue()), self.settings.node_pass) => {}
             () = self.pass(self.lifecycle.as_ref().map(|it| it.queue()), self.settings.node_lifecycle_pass) => {}
@@ -233,8 +257,12 @@ async fn work(work: Option<impl Future<Output = ()>>) {
 }
 
 /// What to do about each event of the watch of Nodes.
-fn notice(queues: Vec<Queue<Name>>) -> impl FnMut(&Event<Node>) + Send + 'static {
+fn notice(
+    queues: Vec<Queue<Name>>,
+    changed: Arc<Notify>,
+) -> impl FnMut(&Event<Node>) + Send + 'static {
     move |event| {
+        changed.notify_one();
         let (Event::Apply(node) | Event::InitApply(node) | Event::Delete(node)) = event else { return };
         let Some(name) = node.metadata.name.as_deref() else { return };
         for queue in &queues {
