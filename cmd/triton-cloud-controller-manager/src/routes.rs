@@ -32,7 +32,9 @@ pub(super) struct RouteFlags {
 /// The flags make no sense together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RouteFlagsError {
-    #[error("--allocate-node-cidrs needs --cluster-cidr; to have no routes, set --configure-cloud-routes=false")]
+    #[error(
+        "--allocate-node-cidrs needs --cluster-cidr; to have no routes, set --configure-cloud-routes=false"
+    )]
     NoClusterCidr,
     #[error("--cluster-cidr: {0:?} is no network such as 10.244.0.0/16")]
     Malformed(String),
@@ -91,8 +93,12 @@ mod tests {
 
     #[test]
     fn routes_are_asked_for_with_the_frameworks_flags() {
-        let found = settings("--allocate-node-cidrs --cluster-cidr=10.244.0.0/16,fd00::/48").unwrap().unwrap();
-        assert_eq!(found.cluster.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.244.0.0/16", "fd00::/48"]);
+        let found =
+            settings("--allocate-node-cidrs --cluster-cidr=10.244.0.0/16,fd00::/48").unwrap().unwrap();
+        assert_eq!(
+            found.cluster.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["10.244.0.0/16", "fd00::/48"]
+        );
         assert_eq!((found.period, found.effective), (Duration::from_secs(10), false));
     }
 

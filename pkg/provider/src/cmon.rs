@@ -121,7 +121,10 @@ mod tests {
     fn what_cannot_be_changed_is_left_alone() {
         let malformed = TagValue::from("a,,b");
         assert!(matches!(membership(Some(&malformed), "ours", true), Err(NoChange::Unreadable(_))));
-        assert!(matches!(membership(Some(&TagValue::Bool(true)), "ours", false), Err(NoChange::Unreadable(_))));
+        assert!(matches!(
+            membership(Some(&TagValue::Bool(true)), "ours", false),
+            Err(NoChange::Unreadable(_))
+        ));
         let full: Vec<String> = (0..100).map(|number| format!("g{number}")).collect();
         let full = TagValue::from(full.join(",").as_str());
         assert!(matches!(membership(Some(&full), "ours", true), Err(NoChange::Full { .. })));

@@ -100,8 +100,11 @@ impl Cluster {
             match self.known(id) {
                 Known::Unknown | Known::Gone { proof: Proof::NotFound, .. } => census.not_found += 1,
                 Known::Gone { proof: Proof::Destroyed, .. } => {}
+                // They are proved one after the other, within seconds or minutes: those that are not yet count as well,
+                // lest the first ones go before it shows that most are concerned.
+                Known::Present(seen) if seen.doubted => census.not_found += 1,
                 Known::Present(seen) => {
-                    let other = node.metadata.name.as_deref() != Some(without) && !seen.doubted;
+                    let other = node.metadata.name.as_deref() != Some(without);
                     let later = census.witness.is_none_or(|witness| witness.as_of < seen.as_of);
                     if other && later {
                         census.witness = Some(Witness { id, as_of: seen.as_of });

@@ -257,10 +257,7 @@ async fn work(work: Option<impl Future<Output = ()>>) {
 }
 
 /// What to do about each event of the watch of Nodes.
-fn notice(
-    queues: Vec<Queue<Name>>,
-    changed: Arc<Notify>,
-) -> impl FnMut(&Event<Node>) + Send + 'static {
+fn notice(queues: Vec<Queue<Name>>, changed: Arc<Notify>) -> impl FnMut(&Event<Node>) + Send + 'static {
     move |event| {
         changed.notify_one();
         let (Event::Apply(node) | Event::InitApply(node) | Event::Delete(node)) = event else { return };

@@ -24,9 +24,7 @@ use super::say;
 use super::writer::NodeWriter;
 use crate::instances::Known;
 use crate::node::Note;
-use crate::route::{
-    Addresses, Standing, Via, Wish, conditions, is_effective, plan, standing, wishes,
-};
+use crate::route::{Addresses, Standing, Via, Wish, conditions, is_effective, plan, standing, wishes};
 
 /// The default of [`RouteSettings::period`]: the framework's (Kubernetes reference 2.2).
 const PERIOD: Duration = Duration::from_secs(10);
@@ -101,7 +99,10 @@ struct View {
 }
 
 impl RouteController {
-    #[allow(clippy::too_many_arguments, reason = "each is one thing that the controller has; it is called once")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is one thing that the controller has; it is called once"
+    )]
     pub(super) fn new(
         cluster: Arc<Cluster>,
         changed: Arc<Notify>,
@@ -156,7 +157,8 @@ impl RouteController {
             let missing = |wish: &Wish| missing(wish, &networks, &failures);
             self.tell(node, wishes, &standing(wishes, missing), begun.elapsed()).await;
         }
-        let names: BTreeSet<&str> = view.nodes.iter().filter_map(|(node, _)| node.metadata.name.as_deref()).collect();
+        let names: BTreeSet<&str> =
+            view.nodes.iter().filter_map(|(node, _)| node.metadata.name.as_deref()).collect();
         self.seen().said.retain(|name, _| names.contains(name.as_str()));
     }
 
@@ -181,7 +183,8 @@ impl RouteController {
         let mut machines = BTreeSet::new();
         let mut members = self.cluster.machines();
         // Of two Nodes that have the same addresses for pods, which is wrong, the older one keeps them.
-        members.sort_by_key(|(node, id, _)| (node.metadata.creation_timestamp.as_ref().map(|time| time.0), *id));
+        members
+            .sort_by_key(|(node, id, _)| (node.metadata.creation_timestamp.as_ref().map(|time| time.0), *id));
         for (node, id, known) in members {
             if let Known::Present(seen) = &known {
                 addresses.nodes.extend(seen.instance.nics.iter().filter_map(|nic| nic.ip));
@@ -213,7 +216,10 @@ impl RouteController {
             self.claim.check()?;
             tracing::info!(network = %id, set = ?change.set, removed = ?change.removed, "writing routes");
             let update = UpdateFabricNetwork { routes: Some(routes), ..UpdateFabricNetwork::default() };
-            self.triton.update_fabric_network(vlan, id, &update).await.map_err(failed("write the routes of"))?;
+            self.triton
+                .update_fabric_network(vlan, id, &update)
+                .await
+                .map_err(failed("write the routes of"))?;
             // What the next attempt reads is what verifies this write.
         }
         let last = self.triton.get_fabric_network(vlan, id).await.map_err(failed("read"))?;
@@ -231,7 +237,10 @@ impl RouteController {
                 let cidrs: Vec<String> = wishes.iter().map(|wish| wish.destination.to_string()).collect();
                 let uid = node.metadata.uid.as_deref().unwrap_or_default();
                 let cidrs = cidrs.join(",");
-                Some((why, format!("Could not create route {uid} {cidrs} for node {name} after {took:?}: {why}")))
+                Some((
+                    why,
+                    format!("Could not create route {uid} {cidrs} for node {name} after {took:?}: {why}"),
+                ))
             }
             _ => None,
         };
@@ -282,6 +291,8 @@ fn missing(
     };
     match networks.get(&id) {
         Some(network) if network.routes.iter().any(is_it) => None,
-        _ => Some(failures.get(&id).cloned().unwrap_or_else(|| "another node has the same podCIDR".to_owned())),
+        _ => {
+            Some(failures.get(&id).cloned().unwrap_or_else(|| "another node has the same podCIDR".to_owned()))
+        }
     }
 }

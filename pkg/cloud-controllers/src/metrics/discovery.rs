@@ -97,8 +97,14 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case("https://cmon.dc1.example.com", Some("00000000-0000-0000-0000-000000000001.cmon.dc1.example.com:9163"))]
-    #[case("https://cmon.dc1.example.com:443/", Some("00000000-0000-0000-0000-000000000001.cmon.dc1.example.com:443"))]
+    #[case(
+        "https://cmon.dc1.example.com",
+        Some("00000000-0000-0000-0000-000000000001.cmon.dc1.example.com:9163")
+    )]
+    #[case(
+        "https://cmon.dc1.example.com:443/",
+        Some("00000000-0000-0000-0000-000000000001.cmon.dc1.example.com:443")
+    )]
     #[case("cmon", None)]
     fn a_target_is_the_instance_below_cmon(#[case] url: &str, #[case] expected: Option<&str>) {
         let found = Cmon::at(url).map(|cmon| cmon.target(Uuid::from_u128(1).into()));

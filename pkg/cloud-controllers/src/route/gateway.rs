@@ -56,12 +56,7 @@ impl fmt::Display for Obstacle {
 }
 
 /// The routes that a Node is to have, one for each of its `podCIDR`s; none for a Node without.
-pub fn wishes(
-    node: &Node,
-    known: &Known,
-    cluster: &[IpNet],
-    fabrics: &BTreeSet<NetworkId>,
-) -> Vec<Wish> {
+pub fn wishes(node: &Node, known: &Known, cluster: &[IpNet], fabrics: &BTreeSet<NetworkId>) -> Vec<Wish> {
     let via = |destination: IpNet| {
         if !cluster.iter().any(|cluster| cluster.contains(&destination)) {
             return Via::Nothing(Obstacle::OutsideClusterCidr(destination));

@@ -96,8 +96,9 @@ fn wanted(node: &Node, standing: &Standing, effective: bool) -> Option<Vec<Wante
     let unavailable = condition(node, CONDITION_NETWORK_UNAVAILABLE);
     let said_by_another =
         unavailable.is_some_and(|it| it.status == "False" && it.reason.as_deref() != Some(CREATED.0));
-    let helps =
-        || (CONDITION_ROUTES_NOT_EFFECTIVE, "False", "RoutesEffective", "The routes are said to help".to_owned());
+    let helps = || {
+        (CONDITION_ROUTES_NOT_EFFECTIVE, "False", "RoutesEffective", "The routes are said to help".to_owned())
+    };
     let wanted = match standing {
         Standing::None | Standing::Unknown => return None,
         Standing::There if effective => {

@@ -118,7 +118,10 @@ fn of_two_wishes_for_one_destination_the_first_counts() {
 fn a_change_says_what_it_does() {
     let change = change(&[("10.244.9.0/28", "192.168.1.77")], &[through(A.0, A.1)]);
     let texts = |set: &BTreeSet<ipnet::IpNet>| set.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!((texts(&change.set), texts(&change.removed)), (vec![A.0.to_owned()], vec!["10.244.9.0/28".to_owned()]));
+    assert_eq!(
+        (texts(&change.set), texts(&change.removed)),
+        (vec![A.0.to_owned()], vec!["10.244.9.0/28".to_owned()])
+    );
 }
 
 fn node(change: &Value) -> Node {
@@ -174,7 +177,10 @@ async fn a_wish_needs_a_pod_cidr_inside_the_cluster_and_a_machine() {
     assert_eq!(wishes(&none, &machine(), &cluster, &fabrics), []);
     let outside = node(&json!({"/spec/podCIDRs": ["10.99.0.0/24"], "/spec/podCIDR": "10.99.0.0/24"}));
     let found = wishes(&outside, &machine(), &cluster, &fabrics);
-    assert!(matches!(&found[..], [Wish { via: Via::Nothing(Obstacle::OutsideClusterCidr(_)), .. }]), "{found:?}");
+    assert!(
+        matches!(&found[..], [Wish { via: Via::Nothing(Obstacle::OutsideClusterCidr(_)), .. }]),
+        "{found:?}"
+    );
     let found = wishes(&node(&json!({})), &Known::Unknown, &cluster, &fabrics);
     assert_eq!(found, [wish("10.244.1.0/24", Via::Unknown)]);
 }
@@ -225,7 +231,8 @@ fn what_we_said_is_taken_back_and_what_others_say_is_not() {
         assert_eq!(said(&ours, None, &nothing, true), Vec::<String>::new());
     }
     // What was said of their effect is taken back as well.
-    let not_effective = json!([{"type": "RoutesNotEffective", "status": "True", "reason": "RoutesNotEffective"}]);
+    let not_effective =
+        json!([{"type": "RoutesNotEffective", "status": "True", "reason": "RoutesNotEffective"}]);
     let expected = ["NetworkUnavailable=False/RouteCreated", "RoutesNotEffective=False/RoutesEffective"];
     assert_eq!(said(&not_effective, None, &Standing::There, true), expected);
 }
@@ -238,7 +245,9 @@ fn one_obstacle_is_enough_and_ignorance_says_nothing() {
     assert_eq!(standing(&[], none), Standing::None);
     assert_eq!(standing(std::slice::from_ref(&there), none), Standing::There);
     assert_eq!(standing(&[there.clone(), wish("10.244.2.0/24", Via::Unknown)], none), Standing::Unknown);
-    assert!(matches!(standing(&[there.clone(), obstacle], none), Standing::Missing(why) if why.contains("fd00::/64")));
+    assert!(
+        matches!(standing(&[there.clone(), obstacle], none), Standing::Missing(why) if why.contains("fd00::/64"))
+    );
     assert_eq!(standing(&[there], |_| Some("x".to_owned())), Standing::Missing("x".to_owned()));
 }
 

@@ -57,7 +57,8 @@ impl Cluster {
         let (ids, api) = (simulator.ids(), ApiServer::default());
         let machine = |number| {
             let name = format!("m{number}");
-            let params = json!({"name": name, "image": ids.base_64, "package": "g1.nano", "networks": [ids.fabric]});
+            let params =
+                json!({"name": name, "image": ids.base_64, "package": "g1.nano", "networks": [ids.fabric]});
             let params = params.as_object().unwrap();
             let id = simulator
                 .control()

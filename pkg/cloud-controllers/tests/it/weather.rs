@@ -29,6 +29,10 @@ pub(crate) enum Weather {
     Blind(Vec<InstanceId>),
     /// Most of the cluster is 404 and in no list, as when a database is restored from an old copy.
     MostForgotten(Vec<InstanceId>),
+    /// Few are 404 and in no list, but their Nodes are ready all the while.
+    FewForgottenButReady(Vec<InstanceId>),
+    /// Some are in no list, and cannot be read.
+    UnlistedAndFailing(Vec<InstanceId>),
     /// One is 404 and in no list, for less than the time that two 404 must be apart.
     BrieflyForgotten(InstanceId),
 }
@@ -41,8 +45,9 @@ impl Weather {
         let mut some = others.to_vec();
         random.shuffle(&mut some);
         some.truncate(random.usize(1..=others.len()));
+        let few = machines.iter().rev().take(1 + some.len() / 3).copied().collect();
         let most = machines.iter().rev().take(most).copied().collect();
-        match random.u8(..9) {
+        match random.u8(..11) {
             0 => Self::Errors([0.3, 0.7, 1.0][random.usize(..3)]),
             1 => Self::EmptyLists,
             2 => Self::ShortLists([0.2, 0.5, 0.9][random.usize(..3)]),
@@ -51,6 +56,8 @@ impl Weather {
             5 => Self::LiarsWithEmptyLists(some),
             6 => Self::Blind(machines.to_vec()),
             7 => Self::MostForgotten(most),
+            8 => Self::FewForgottenButReady(few),
+            9 => Self::UnlistedAndFailing(few),
             _ => Self::BrieflyForgotten(*brief),
         }
     }
@@ -68,6 +75,11 @@ impl Weather {
     /// Whether CloudAPI can be asked whether something is gone.
     pub(crate) fn is_fine(&self) -> bool {
         matches!(self, Self::Fine)
+    }
+
+    /// Whether Nodes must be ready, lest what is seen be what proves a machine gone.
+    pub(crate) fn needs_ready(&self) -> bool {
+        matches!(self, Self::FewForgottenButReady(_))
     }
 
     /// The plan of the simulator. What is `forgotten` was destroyed so long ago that nobody remembers it.
@@ -102,8 +114,12 @@ impl Weather {
                 requests = lists(missing(1.0));
                 not_found.clone_from(some);
             }
-            Self::MostForgotten(some) => {
+            Self::MostForgotten(some) | Self::FewForgottenButReady(some) => {
                 not_found.clone_from(some);
+                unlisted.clone_from(some);
+            }
+            Self::UnlistedAndFailing(some) => {
+                requests.insert(Target::Operation(Operation::GetMachine), failing);
                 unlisted.clone_from(some);
             }
             Self::BrieflyForgotten(one) => {

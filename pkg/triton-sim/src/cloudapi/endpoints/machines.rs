@@ -6,8 +6,8 @@ use crate::cloudapi::call::Call;
 use crate::cloudapi::error::ApiError;
 use crate::cloudapi::respond::{Answer, Reply};
 use crate::cloudapi::view;
-use crate::world::{Machine, WorldError};
 use crate::world::list::MachineFilter;
+use crate::world::{Machine, WorldError};
 
 /// The largest page, and the one that is sent when none is asked for.
 const MAX_PAGE: usize = 1000;
