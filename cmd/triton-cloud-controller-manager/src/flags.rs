@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use cloud_controllers::node_lifecycle::{self, DELETION_SHARE, DELETIONS_PER_MINUTE, Share};
+use provider::names::DEFAULT_CLUSTER;
 use runtime::clients::Source;
 use runtime::flags::{LeaderFlags, LogFlags, duration};
 
@@ -36,6 +37,9 @@ pub(super) struct Flags {
     /// Which controllers run: * for all, name for one, -name for all but one
     #[arg(long, default_value = "*", allow_hyphen_values = true, value_name = "LIST")]
     pub(super) controllers: Enabled,
+    /// The cluster's name, which tells its instances from those of others
+    #[arg(long, default_value = DEFAULT_CLUSTER, value_name = "NAME")]
+    pub(super) cluster_name: String,
     /// The kubeconfig file; left out, the pod's service account
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -148,7 +152,7 @@ mod tests {
         let flags = flags(&[]).unwrap();
         assert_eq!(flags.admin_address().to_string(), "0.0.0.0:10258");
         assert_eq!(flags.node_status_update_frequency, Duration::from_secs(300));
-        assert_eq!(flags.controllers.0.len(), 3);
+        assert_eq!(flags.controllers.0.len(), 4);
         assert_eq!(flags.deletion_limits(), node_lifecycle::Limits::default());
         let params = flags.leader.params(crate::LEASE, "i").unwrap();
         assert_eq!(
@@ -174,7 +178,7 @@ mod tests {
             "--kube-api-burst=30",
         ])
         .unwrap();
-        assert_eq!((flags.controllers.0.len(), flags.notes().len()), (2, 1));
+        assert_eq!((flags.controllers.0.len(), flags.notes().len()), (3, 1));
         assert_eq!(flags.limits(), runtime::clients::Limits::default());
     }
 

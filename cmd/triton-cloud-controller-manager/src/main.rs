@@ -8,10 +8,10 @@ mod routes;
 
 use std::process::ExitCode;
 
-use cloud_controllers::controller::{Controllers, Kind, Parts, Settings};
+use cloud_controllers::controller::{Controllers, Kind, MetricsSettings, Parts, Settings};
 use cloud_controllers::node::labels::Place;
 use jiff::Timestamp;
-use runtime::admin::AdminServer;
+use runtime::admin::{AdminServer, Documents};
 use runtime::clients::Clients;
 use runtime::config;
 use runtime::exit::{Fatal, report};
@@ -35,6 +35,9 @@ const PROGRAM: &str = "triton-cloud-controller-manager";
 
 /// The name of the lease unless a flag says otherwise: the framework's (Kubernetes reference 2.1).
 const LEASE: &str = "cloud-controller-manager";
+
+/// Where Prometheus' HTTP service discovery finds the cluster's instances.
+const CMON_DISCOVERY: &str = "/sd/cmon";
 
 /// The work is waiting for answers: more threads would idle, on whatever machine.
 const THREADS: usize = 4;
@@ -87,7 +90,8 @@ async fn run(
     for note in flags.notes() {
         tracing::info!("{note}");
     }
-    tokio::spawn(admin.serve(health, metrics.clone()));
+    let documents = Documents::default();
+    tokio::spawn(admin.with_documents(documents.clone()).serve(health, metrics.clone()));
 
     let datacenter = tokio::select! {
         datacenter = datacenter => datacenter.map_err(Fatal::failure)?,
@@ -106,6 +110,9 @@ async fn run(
     tokio::spawn(reflector.run());
     let controllers =
         Controllers::start(settings(place(&cloud, datacenter)), parts).map_err(Fatal::failure)?;
+    if let Some(discovery) = controllers.discovery() {
+        documents.add(CMON_DISCOVERY, move || discovery.json());
+    }
     shutdown.spawn(|shutdown| async move {
         tokio::select! {
             () = shutdown.begun() => {}
@@ -136,6 +143,7 @@ fn settings(flags: &Flags) -> Result<impl FnOnce(Place) -> Settings + use<>, Rou
     }
     let (limits, looks_at_once) = (flags.deletion_limits(), flags.concurrent_node_syncs.get());
     let (node_pass, node_lifecycle_pass) = (flags.node_status_update_frequency, flags.node_monitor_period);
+    let metrics = MetricsSettings { cluster: flags.cluster_name.clone() };
     Ok(move |place| Settings {
         controllers,
         place,
@@ -144,6 +152,7 @@ fn settings(flags: &Flags) -> Result<impl FnOnce(Place) -> Settings + use<>, Rou
         node_pass,
         node_lifecycle_pass,
         route: route.unwrap_or_default(),
+        metrics,
     })
 }
 

@@ -41,3 +41,6 @@ pub const NODE_LIFECYCLE_CONTROLLER: &str = "cloud-node-lifecycle-controller";
 
 /// The name under which [`route`](crate::route) writes, and which its events carry: the framework's.
 pub const ROUTE_CONTROLLER: &str = "route_controller";
+
+/// The name that the events of [`metrics`](crate::metrics) carry; ours, for the framework has no such controller.
+pub const METRICS_CONTROLLER: &str = "node-metrics-controller";

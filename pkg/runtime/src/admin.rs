@@ -1,12 +1,13 @@
 //! The admin server: health and metrics over plain HTTP, for the kubelet and for Prometheus.
 //!
 //! It is bounded in every direction: connections, how long one may last, how long a request may take to arrive. It
-//! knows four paths and reads no bodies.
+//! knows four paths and those of [`Documents`], and reads no bodies.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,11 +44,39 @@ pub struct AdminError {
     source: io::Error,
 }
 
+/// More paths, each with JSON that is made when it is asked for. Cloning gives another handle on the same, so that a
+/// path may be added while the server answers.
+#[derive(Clone, Default)]
+pub struct Documents(Arc<RwLock<BTreeMap<&'static str, Source>>>);
+
+/// Makes a document; `None` while it cannot.
+type Source = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+impl Documents {
+    /// Answers this path with what `source` makes, or with 503 while it makes nothing.
+    pub fn add(&self, path: &'static str, source: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(path, Arc::new(source));
+    }
+
+    fn get(&self, path: &str) -> Option<Source> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
+}
+
+impl std::fmt::Debug for Documents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Documents")
+            .field(&self.0.read().unwrap_or_else(PoisonError::into_inner).keys())
+            .finish()
+    }
+}
+
 /// A server that listens and does not answer yet.
 #[derive(Debug)]
 pub struct AdminServer {
     listener: TcpListener,
     address: SocketAddr,
+    documents: Documents,
 }
 
 /// What the paths answer from.
@@ -55,6 +84,7 @@ pub struct AdminServer {
 struct Pages {
     health: Health,
     metrics: Metrics,
+    documents: Documents,
 }
 
 impl AdminServer {
@@ -67,7 +97,13 @@ impl AdminServer {
         let failed = |source| AdminError { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, documents: Documents::default() })
+    }
+
+    /// Answers more paths.
+    #[must_use]
+    pub fn with_documents(self, documents: Documents) -> Self {
+        Self { documents, ..self }
     }
 
     /// Where it listens.
@@ -77,7 +113,7 @@ impl AdminServer {
 
     /// Answers until dropped. Run it beside the work, not as a part of it: while the process drains, it says so.
     pub async fn serve(self, health: Health, metrics: Metrics) {
-        let pages = Pages { health, metrics };
+        let pages = Pages { health, metrics, documents: self.documents };
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             // The semaphore is never closed.
@@ -133,7 +169,11 @@ impl Pages {
                 Ok(metrics) => text(StatusCode::OK, metrics),
                 Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, crate::exit::one_line(&error)),
             },
-            _ => text(StatusCode::NOT_FOUND, "try /healthz, /livez, /readyz or /metrics\n".to_owned()),
+            _ => match self.documents.get(path).map(|document| document()) {
+                Some(Some(document)) => json(document),
+                Some(None) => text(StatusCode::SERVICE_UNAVAILABLE, "not known yet\n".to_owned()),
+                None => text(StatusCode::NOT_FOUND, "try /healthz, /livez, /readyz or /metrics\n".to_owned()),
+            },
         }
     }
 
@@ -151,5 +191,11 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn json(body: String) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

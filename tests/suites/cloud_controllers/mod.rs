@@ -3,5 +3,7 @@
 
 mod joining;
 mod leaving;
+mod metrics;
 mod others;
+mod routes;
 mod stage;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cloud_controllers::controller::{Controllers, Kind, Parts, RouteSettings, Settings};
+use cloud_controllers::controller::{
+    Controllers, Discovery, Kind, MetricsSettings, Parts, RouteSettings, Settings,
+};
 use cloud_controllers::node::labels::Place;
 use cloud_controllers::node_lifecycle;
 use k8s_openapi::api::core::v1::Node;
@@ -68,8 +70,18 @@ impl Stage {
         }
     }
 
-    /// Starts a process's worth of controllers, that list instances each second.
+    /// Starts a process's worth of the controllers that look after the life of Nodes.
     pub(super) async fn start_controllers(&mut self) {
+        let kinds = [Kind::Node, Kind::NodeLifecycle];
+        self.start(kinds, RouteSettings::default()).await;
+    }
+
+    /// Starts a process's worth of these controllers, that list instances each second. What Prometheus is told.
+    pub(super) async fn start<const N: usize>(
+        &mut self,
+        kinds: [Kind; N],
+        route: RouteSettings,
+    ) -> Option<Discovery> {
         let source = Source::from_flag(Some(self.kubeconfig.clone()));
         let clients = Clients::new(&source, "ccm/1", Limits { rate: 100.0, burst: 200 }).await.unwrap();
         let mut params = LeaderParams::new("kube-system", "cloud-controller-manager", "test", "ccm");
@@ -96,20 +108,23 @@ impl Stage {
         };
         let datacenter = self.account.get_datacenter_name().await.unwrap().unwrap();
         let settings = Settings {
-            controllers: [Kind::Node, Kind::NodeLifecycle].into(),
+            controllers: kinds.into(),
             place: Place { zone: datacenter.clone(), region: "region-1".to_owned(), datacenter },
             limits: node_lifecycle::Limits::default(),
             looks_at_once: 16,
             node_pass: Duration::from_secs(300),
             node_lifecycle_pass: Duration::from_secs(60),
-            route: RouteSettings::default(),
+            route,
+            metrics: MetricsSettings::default(),
         };
         let controllers = Controllers::start(settings, parts).unwrap();
+        let discovery = controllers.discovery();
         self.controllers.spawn(reflector.run());
         self.controllers.spawn(controllers.run());
         self.controllers.spawn(async move {
             elector.run(std::future::pending()).await.unwrap();
         });
+        discovery
     }
 
     /// Ends the controllers as if they were killed.

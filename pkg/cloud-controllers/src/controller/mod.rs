@@ -10,6 +10,7 @@
 mod cluster;
 mod lifecycle_looks;
 mod matches;
+mod metrics_looks;
 mod node_looks;
 mod records;
 mod route_looks;
@@ -36,11 +37,13 @@ use triton::reflector::Store;
 
 use self::cluster::Cluster;
 use self::lifecycle_looks::LifecycleController;
+use self::metrics_looks::MetricsController;
+pub use self::metrics_looks::{Discovery, MetricsSettings};
 use self::node_looks::NodeController;
 use self::route_looks::RouteController;
 pub use self::route_looks::RouteSettings;
 use crate::instances::InstanceCache;
-use crate::names::{NODE_CONTROLLER, NODE_LIFECYCLE_CONTROLLER, ROUTE_CONTROLLER};
+use crate::names::{METRICS_CONTROLLER, NODE_CONTROLLER, NODE_LIFECYCLE_CONTROLLER, ROUTE_CONTROLLER};
 use crate::networks::Networks;
 use crate::node::Note;
 use crate::node::labels::Place;
@@ -58,6 +61,8 @@ pub enum Kind {
     NodeLifecycle,
     /// Keeps the routes of fabric networks to the pods of Nodes.
     Route,
+    /// Keeps machines in the cluster's CMON group, and tells Prometheus of instances.
+    Metrics,
 }
 
 /// How the controllers work.
@@ -77,6 +82,8 @@ pub struct Settings {
     pub node_lifecycle_pass: Duration,
     /// How the route controller works.
     pub route: RouteSettings,
+    /// How the metrics controller works.
+    pub metrics: MetricsSettings,
 }
 
 /// What the controllers work with.
@@ -118,6 +125,7 @@ pub struct Controllers {
     node: Option<Arc<NodeController>>,
     lifecycle: Option<Arc<LifecycleController>>,
     route: Option<RouteController>,
+    metrics: Option<MetricsController>,
 }
 
 impl Controllers {
@@ -136,8 +144,8 @@ impl Controllers {
 
         parts.caches.add(Arc::new(InstanceCache(parts.instances.clone())));
         let api: Api<Node> = Api::all(parts.clients.client("nodes", Priority::Normal)?);
-        let changed = Arc::new(Notify::new());
-        let seen = notice(asked, Arc::clone(&changed));
+        let (route_bell, metrics_bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let seen = notice(asked, [Arc::clone(&route_bell), Arc::clone(&metrics_bell)]);
         let nodes =
             parts.caches.reflect("nodes", api, watcher::Config::default(), fastrand::Rng::new(), seen);
         let networks = Networks::new(&parts.triton);
@@ -179,21 +187,53 @@ impl Controllers {
             false => None,
             true => Some(RouteController::new(
                 Arc::clone(&cluster),
-                changed,
+                route_bell,
                 writer(ROUTE_CONTROLLER, Priority::Normal)?,
                 recorder(ROUTE_CONTROLLER)?,
-                parts.triton,
+                parts.triton.clone(),
                 parts.claim.clone(),
                 settings.route.clone(),
                 parts.metrics,
             )?),
         };
-        Ok(Self { cluster, caches: parts.caches, claim: parts.claim, settings, node, lifecycle, route })
+        let metrics = match has(Kind::Metrics) {
+            false => None,
+            true => Some(MetricsController::new(
+                Arc::clone(&cluster),
+                metrics_bell,
+                recorder(METRICS_CONTROLLER)?,
+                parts.triton,
+                parts.claim.clone(),
+                settings.metrics.clone(),
+            )),
+        };
+        Ok(Self {
+            cluster,
+            caches: parts.caches,
+            claim: parts.claim,
+            settings,
+            node,
+            lifecycle,
+            route,
+            metrics,
+        })
+    }
+
+    /// What Prometheus is told; `None` without the metrics controller. It answers whoever leads.
+    pub fn discovery(&self) -> Option<Discovery> {
+        self.metrics.as_ref().map(MetricsController::discovery)
     }
 
     /// Works while this process leads: begins when it does and the caches are complete, and returns when leadership
     /// ends. Dropping it stops what is under way.
     pub async fn run(self) {
+        tokio::select! {
+            () = self.lead() => {}
+            () = work(self.metrics.as_ref().map(|it| it.learn(&self.caches))) => {}
+        }
+    }
+
+    async fn lead(&self) {
         if self.claim.held().await.is_err() {
             return;
         }
@@ -205,6 +245,7 @@ impl Controllers {
             () = work(self.node.as_ref().map(|it| it.work(at_once))) => {}
             () = work(self.lifecycle.as_ref().map(|it| it.work(at_once))) => {}
             () = work(self.route.as_ref().map(RouteController::work)) => {}
+            () = work(self.metrics.as_ref().map(MetricsController::work)) => {}
             () = self.follow_instances() => {}
             () = self.pass(self.node.as_ref().map(|it| it.queue()), self.settings.node_pass) => {}
             () = self.pass(self.lifecycle.as_ref().map(|it| it.queue()), self.settings.node_lifecycle_pass) => {}
@@ -257,9 +298,9 @@ async fn work(work: Option<impl Future<Output = ()>>) {
 }
 
 /// What to do about each event of the watch of Nodes.
-fn notice(queues: Vec<Queue<Name>>, changed: Arc<Notify>) -> impl FnMut(&Event<Node>) + Send + 'static {
+fn notice(queues: Vec<Queue<Name>>, bells: [Arc<Notify>; 2]) -> impl FnMut(&Event<Node>) + Send + 'static {
     move |event| {
-        changed.notify_one();
+        bells.iter().for_each(|bell| bell.notify_one());
         let (Event::Apply(node) | Event::InitApply(node) | Event::Delete(node)) = event else { return };
         let Some(name) = node.metadata.name.as_deref() else { return };
         for queue in &queues {

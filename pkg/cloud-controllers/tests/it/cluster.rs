@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloud_controllers::controller::{Controllers, Kind, Parts, RouteSettings, Settings};
+use cloud_controllers::controller::{Controllers, Kind, MetricsSettings, Parts, RouteSettings, Settings};
 use cloud_controllers::node::labels::Place;
 use cloud_controllers::node_lifecycle;
 use runtime::clients::{Clients, Limits};
@@ -110,6 +110,7 @@ impl Cluster {
             node_pass: Duration::from_secs(300),
             node_lifecycle_pass: Duration::from_secs(60),
             route: RouteSettings::default(),
+            metrics: MetricsSettings::default(),
         };
         let controllers = Controllers::start(settings, parts).unwrap();
         self.store = Some(reflector.store());
