@@ -12,6 +12,7 @@ use provider::names::DEFAULT_CLUSTER;
 use runtime::clients::Source;
 use runtime::flags::{LeaderFlags, LogFlags, duration};
 
+use crate::cmon::CmonFlags;
 use crate::controllers::Enabled;
 use crate::routes::RouteFlags;
 
@@ -78,6 +79,8 @@ pub(super) struct Flags {
     leader_elect_resource_lock: Lock,
     #[command(flatten)]
     pub(super) route: RouteFlags,
+    #[command(flatten)]
+    pub(super) cmon: CmonFlags,
     #[command(flatten)]
     pub(super) log: LogFlags,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! `triton-cloud-controller-manager`: the external cloud provider of clusters whose nodes are Triton machines.
 
 mod cloud_config;
+mod cmon;
 mod controllers;
 mod datacenter;
 mod flags;
@@ -66,7 +67,7 @@ fn start() -> Result<(), Fatal> {
 
 async fn run(
     flags: Flags,
-    settings: impl FnOnce(Place) -> Settings,
+    settings: impl FnOnce(Place, MetricsSettings) -> Settings,
     cloud: CloudConfig,
     triton: Config,
 ) -> Result<(), Fatal> {
@@ -78,6 +79,7 @@ async fn run(
     metrics.watch_limiter(clients.limiter()).map_err(Fatal::failure)?;
     let client =
         Client::configured(&triton).await.map_err(Fatal::failure)?.build().map_err(Fatal::failure)?;
+    let metrics_settings = flags.cmon.settings(&flags.cluster_name, &triton).await.map_err(Fatal::failure)?;
     let identity = identity(&std::env::var("HOSTNAME").unwrap_or_default());
     let (elector, claim) = candidate(&flags, &clients, &identity)?;
     let caches = Caches::new();
@@ -108,8 +110,8 @@ async fn run(
         instances: reflector.store(),
     };
     tokio::spawn(reflector.run());
-    let controllers =
-        Controllers::start(settings(place(&cloud, datacenter)), parts).map_err(Fatal::failure)?;
+    let controllers = Controllers::start(settings(place(&cloud, datacenter), metrics_settings), parts)
+        .map_err(Fatal::failure)?;
     if let Some(discovery) = controllers.discovery() {
         documents.add(CMON_DISCOVERY, move || discovery.json());
     }
@@ -135,7 +137,9 @@ fn candidate(flags: &Flags, clients: &Clients, identity: &str) -> Result<(Option
 }
 
 /// How the controllers work, but for where the machines are, which CloudAPI may have to say.
-fn settings(flags: &Flags) -> Result<impl FnOnce(Place) -> Settings + use<>, RouteFlagsError> {
+fn settings(
+    flags: &Flags,
+) -> Result<impl FnOnce(Place, MetricsSettings) -> Settings + use<>, RouteFlagsError> {
     let mut controllers = flags.controllers.0.clone();
     let route = if controllers.contains(&Kind::Route) { flags.route.settings()? } else { None };
     if route.is_none() {
@@ -143,8 +147,7 @@ fn settings(flags: &Flags) -> Result<impl FnOnce(Place) -> Settings + use<>, Rou
     }
     let (limits, looks_at_once) = (flags.deletion_limits(), flags.concurrent_node_syncs.get());
     let (node_pass, node_lifecycle_pass) = (flags.node_status_update_frequency, flags.node_monitor_period);
-    let metrics = MetricsSettings { cluster: flags.cluster_name.clone() };
-    Ok(move |place| Settings {
+    Ok(move |place, metrics| Settings {
         controllers,
         place,
         limits,

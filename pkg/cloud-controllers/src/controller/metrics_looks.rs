@@ -22,6 +22,7 @@ use triton::{Client, Kind};
 
 use super::cluster::Cluster;
 use super::say;
+use super::scrape_looks::ScrapeSettings;
 use crate::metrics::discovery::{Cmon, targets};
 use crate::metrics::groups::{Refusal, Write, plan};
 use crate::node::Note;
@@ -40,11 +41,13 @@ const LEARN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 pub struct MetricsSettings {
     /// The name of the cluster: `--cluster-name`.
     pub cluster: String,
+    /// What Prometheus' operator is given, if anything: `--cmon-scrape-config`.
+    pub scrape: Option<ScrapeSettings>,
 }
 
 impl Default for MetricsSettings {
     fn default() -> Self {
-        Self { cluster: DEFAULT_CLUSTER.to_owned() }
+        Self { cluster: DEFAULT_CLUSTER.to_owned(), scrape: None }
     }
 }
 

@@ -14,6 +14,7 @@ mod metrics_looks;
 mod node_looks;
 mod records;
 mod route_looks;
+mod scrape_looks;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -42,6 +43,8 @@ pub use self::metrics_looks::{Discovery, MetricsSettings};
 use self::node_looks::NodeController;
 use self::route_looks::RouteController;
 pub use self::route_looks::RouteSettings;
+use self::scrape_looks::ScrapeKeeper;
+pub use self::scrape_looks::ScrapeSettings;
 use crate::instances::InstanceCache;
 use crate::names::{METRICS_CONTROLLER, NODE_CONTROLLER, NODE_LIFECYCLE_CONTROLLER, ROUTE_CONTROLLER};
 use crate::networks::Networks;
@@ -126,6 +129,7 @@ pub struct Controllers {
     lifecycle: Option<Arc<LifecycleController>>,
     route: Option<RouteController>,
     metrics: Option<MetricsController>,
+    scrape: Option<ScrapeKeeper>,
 }
 
 impl Controllers {
@@ -196,6 +200,13 @@ impl Controllers {
                 parts.metrics,
             )?),
         };
+        let scrape = match settings.metrics.scrape.clone().filter(|_| has(Kind::Metrics)) {
+            None => None,
+            Some(scrape) => {
+                let client = parts.clients.leading(METRICS_CONTROLLER, Priority::Background, &parts.claim)?;
+                Some(ScrapeKeeper::new(scrape, client, recorder(METRICS_CONTROLLER)?))
+            }
+        };
         let metrics = match has(Kind::Metrics) {
             false => None,
             true => Some(MetricsController::new(
@@ -216,6 +227,7 @@ impl Controllers {
             lifecycle,
             route,
             metrics,
+            scrape,
         })
     }
 
@@ -246,6 +258,7 @@ impl Controllers {
             () = work(self.lifecycle.as_ref().map(|it| it.work(at_once))) => {}
             () = work(self.route.as_ref().map(RouteController::work)) => {}
             () = work(self.metrics.as_ref().map(MetricsController::work)) => {}
+            () = work(self.scrape.as_ref().map(ScrapeKeeper::work)) => {}
             () = self.follow_instances() => {}
             () = self.pass(self.node.as_ref().map(|it| it.queue()), self.settings.node_pass) => {}
             () = self.pass(self.lifecycle.as_ref().map(|it| it.queue()), self.settings.node_lifecycle_pass) => {}

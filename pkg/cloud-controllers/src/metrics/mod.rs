@@ -7,3 +7,4 @@
 
 pub mod discovery;
 pub mod groups;
+pub mod scrape;
