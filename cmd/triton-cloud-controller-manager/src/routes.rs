@@ -60,7 +60,8 @@ impl RouteFlags {
         }
         let cluster = cluster.into_iter().map(|cidr| cidr.trunc()).collect();
         let period = self.route_reconciliation_period;
-        Ok(Some(RouteSettings { cluster, period, effective: self.fabric_routes_effective }))
+        let effective = self.fabric_routes_effective;
+        Ok(Some(RouteSettings { cluster, period, effective, ..RouteSettings::default() }))
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Stage {
     events: Api<Event>,
     kubeconfig: PathBuf,
     controllers: JoinSet<()>,
-    plane: ControlPlane,
+    pub(super) plane: ControlPlane,
 }
 
 impl Stage {
@@ -73,7 +73,7 @@ impl Stage {
     /// Starts a process's worth of the controllers that look after the life of Nodes.
     pub(super) async fn start_controllers(&mut self) {
         let kinds = [Kind::Node, Kind::NodeLifecycle];
-        self.start(kinds, RouteSettings::default()).await;
+        self.start(kinds, RouteSettings::default(), MetricsSettings::default()).await;
     }
 
     /// Starts a process's worth of these controllers, that list instances each second. What Prometheus is told.
@@ -81,6 +81,7 @@ impl Stage {
         &mut self,
         kinds: [Kind; N],
         route: RouteSettings,
+        metrics_settings: MetricsSettings,
     ) -> Option<Discovery> {
         let source = Source::from_flag(Some(self.kubeconfig.clone()));
         let clients = Clients::new(&source, "ccm/1", Limits { rate: 100.0, burst: 200 }).await.unwrap();
@@ -115,7 +116,7 @@ impl Stage {
             node_pass: Duration::from_secs(300),
             node_lifecycle_pass: Duration::from_secs(60),
             route,
-            metrics: MetricsSettings::default(),
+            metrics: metrics_settings,
         };
         let controllers = Controllers::start(settings, parts).unwrap();
         let discovery = controllers.discovery();

@@ -29,7 +29,7 @@ use crate::route::{Addresses, Standing, Via, Wish, conditions, is_effective, pla
 /// The default of [`RouteSettings::period`]: the framework's (Kubernetes reference 2.2).
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// How often the fabric networks are read though nothing is to be written. One request tells of all; the framework asks
+/// The default of [`RouteSettings::reread`]. One request tells of all networks; the framework asks
 /// every ten seconds, which alone is a hundredth of what CloudAPI allows an account.
 const REREAD: Duration = Duration::from_secs(60);
 
@@ -46,13 +46,15 @@ pub struct RouteSettings {
     pub cluster: Vec<IpNet>,
     /// How often it looks though nothing has happened: `--route-reconciliation-period`.
     pub period: Duration,
+    /// How often the fabric networks are read though nothing is to be written.
+    pub reread: Duration,
     /// Whether somebody who knows has said that routes of fabric networks make packets of pods arrive.
     pub effective: bool,
 }
 
 impl Default for RouteSettings {
     fn default() -> Self {
-        Self { cluster: Vec::new(), period: PERIOD, effective: false }
+        Self { cluster: Vec::new(), period: PERIOD, reread: REREAD, effective: false }
     }
 }
 
@@ -162,11 +164,11 @@ impl RouteController {
         self.seen().said.retain(|name, _| names.contains(name.as_str()));
     }
 
-    /// The fabric networks with their routes, as young as [`REREAD`] says.
+    /// The fabric networks with their routes, as young as the settings say.
     async fn networks(&self) -> Result<BTreeMap<NetworkId, Network>, triton::Error> {
         let now = Instant::now();
         if let Some((at, networks)) = &self.seen().networks
-            && now.saturating_duration_since(*at) < REREAD.max(self.settings.period)
+            && now.saturating_duration_since(*at) < self.settings.reread
         {
             return Ok(networks.clone());
         }
