@@ -32,7 +32,7 @@ pub(super) struct Contradiction;
 /// The client, when there is one to be had: at once, or when the Secret is there.
 pub(super) enum Connection {
     /// At once.
-    Client(Client),
+    Client(Client, Box<Config>),
     /// When the Secret is there.
     Awaited(Box<Keeper>),
 }
@@ -49,7 +49,7 @@ impl Connection {
         let name = match credentials {
             Credentials::Settings(config) => {
                 let builder = Client::configured(&config).await.map_err(Fatal::failure)?;
-                return Ok(Self::Client(builder.build().map_err(Fatal::failure)?));
+                return Ok(Self::Client(builder.build().map_err(Fatal::failure)?, config));
             }
             Credentials::Secret(name) => name,
         };
@@ -60,10 +60,10 @@ impl Connection {
         Ok(Self::Awaited(Box::new(Keeper::start(parts).map_err(Fatal::failure)?)))
     }
 
-    /// The client. Waits for a Secret that can be used, and follows it from then on.
-    pub(super) async fn client(self) -> Result<Client, Fatal> {
+    /// The client and what it is made of. Waits for a Secret that can be used, and follows it from then on.
+    pub(super) async fn client(self) -> Result<(Client, Config), Fatal> {
         match self {
-            Self::Client(client) => Ok(client),
+            Self::Client(client, config) => Ok((client, *config)),
             Self::Awaited(keeper) => keeper.connect(|builder| builder.build().map_err(Fatal::failure)).await,
         }
     }

@@ -11,11 +11,13 @@ use cloud_controllers::controller::Kind;
 pub(super) struct Enabled(pub(super) BTreeSet<Kind>);
 
 /// Name, alias, and what this program has for it.
-const KNOWN: [(&str, &str, Option<Kind>); 4] = [
+const KNOWN: [(&str, &str, Option<Kind>); 5] = [
     ("cloud-node-controller", "cloud-node", Some(Kind::Node)),
     ("cloud-node-lifecycle-controller", "cloud-node-lifecycle", Some(Kind::NodeLifecycle)),
     ("service-lb-controller", "service", Some(Kind::Service)),
-    ("node-route-controller", "route", None),
+    ("node-route-controller", "route", Some(Kind::Route)),
+    // Ours: the framework has none.
+    ("node-metrics-controller", "metrics", Some(Kind::Metrics)),
 ];
 
 /// The list cannot be used.
@@ -70,12 +72,13 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case("*", &[Kind::Node, Kind::NodeLifecycle, Kind::Service])]
+    #[case("*", &[Kind::Node, Kind::NodeLifecycle, Kind::Service, Kind::Route, Kind::Metrics])]
     #[case("service", &[Kind::Service])]
+    #[case("route", &[Kind::Route])]
     #[case("cloud-node", &[Kind::Node])]
     #[case("cloud-node-controller, cloud-node-lifecycle", &[Kind::Node, Kind::NodeLifecycle])]
-    #[case("*,-cloud-node-lifecycle", &[Kind::Node, Kind::Service])]
-    #[case("-cloud-node-controller,*,-route,-service-lb-controller", &[Kind::NodeLifecycle])]
+    #[case("*,-cloud-node-lifecycle", &[Kind::Node, Kind::Service, Kind::Route, Kind::Metrics])]
+    #[case("-cloud-node-controller,*,-route,-service-lb-controller,-metrics", &[Kind::NodeLifecycle])]
     #[case("-cloud-node", &[])]
     #[case("", &[])]
     fn lists_read_as_in_the_framework(#[case] list: &str, #[case] expected: &[Kind]) {

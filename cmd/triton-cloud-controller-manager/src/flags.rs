@@ -13,7 +13,9 @@ use provider::names::DEFAULT_CLUSTER;
 use runtime::clients::Source;
 use runtime::flags::{LeaderFlags, LogFlags, duration};
 
+use crate::cmon::CmonFlags;
 use crate::controllers::Enabled;
+use crate::routes::RouteFlags;
 use crate::secure_port::SecurePortFlags;
 
 /// Requests per second to the API server. The framework's 20 make a thousand Nodes wait for minutes.
@@ -48,6 +50,9 @@ pub(super) struct Flags {
     /// Which controllers run: * for all, name for one, -name for all but one
     #[arg(long, default_value = "*", allow_hyphen_values = true, value_name = "LIST")]
     pub(super) controllers: Enabled,
+    /// The cluster's name, which tells its instances from those of others
+    #[arg(long, default_value = DEFAULT_CLUSTER, value_name = "NAME")]
+    pub(super) cluster_name: String,
     /// The kubeconfig file; left out, the pod's service account
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -69,9 +74,6 @@ pub(super) struct Flags {
     /// How many Services are looked at at once, and as many instances whose CNS services change
     #[arg(long, default_value = SERVICE_SYNCS, value_name = "COUNT")]
     pub(super) concurrent_service_syncs: NonZeroUsize,
-    /// The cluster's name; clusters in one account are told apart by it
-    #[arg(long, default_value = DEFAULT_CLUSTER, value_name = "NAME")]
-    pub(super) cluster_name: String,
     /// What Services of type LoadBalancer without a class are exposed by, cns or none; the virtual kubelet has the same
     /// flag
     #[arg(long, default_value_t, value_name = "NAME")]
@@ -88,6 +90,10 @@ pub(super) struct Flags {
     /// The kind of object that leaders are elected with; there is one
     #[arg(long, value_enum, default_value_t)]
     leader_elect_resource_lock: Lock,
+    #[command(flatten)]
+    pub(super) route: RouteFlags,
+    #[command(flatten)]
+    pub(super) cmon: CmonFlags,
     #[command(flatten)]
     pub(super) port: SecurePortFlags,
     #[command(flatten)]
@@ -159,7 +165,7 @@ mod tests {
         let flags = flags(&[]).unwrap();
         assert_eq!(flags.port.address().to_string(), "0.0.0.0:10258");
         assert_eq!(flags.node_status_update_frequency, Duration::from_secs(300));
-        assert_eq!(flags.controllers.0.len(), 3);
+        assert_eq!(flags.controllers.0.len(), 5);
         assert_eq!(
             (flags.cluster_name.as_str(), flags.default_load_balancer),
             ("kubernetes", DefaultLoadBalancer::Cns)
@@ -192,7 +198,7 @@ mod tests {
             "--kube-api-burst=30",
         ])
         .unwrap();
-        assert_eq!((flags.controllers.0.len(), flags.notes().len()), (2, 1));
+        assert_eq!((flags.controllers.0.len(), flags.notes().len()), (4, 1));
         assert_eq!(
             (flags.cluster_name.as_str(), flags.default_load_balancer),
             ("prod", DefaultLoadBalancer::None)

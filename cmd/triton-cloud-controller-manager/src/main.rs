@@ -2,18 +2,21 @@
 
 mod cloud_config;
 mod cloudapi;
+mod cmon;
 mod controllers;
 mod credentials;
 mod datacenter;
 mod flags;
+mod routes;
 mod secure_port;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use cloud_controllers::controller::{Controllers, Parts, ServiceSettings, Settings};
+use cloud_controllers::controller::{Controllers, Kind, MetricsSettings, Parts, ServiceSettings, Settings};
 use cloud_controllers::node::labels::Place;
 use jiff::Timestamp;
+use runtime::admin::Documents;
 use runtime::clients::Clients;
 use runtime::config;
 use runtime::exit::{Fatal, report};
@@ -30,12 +33,16 @@ use triton::reflector::{self, Reflector};
 use crate::cloud_config::CloudConfig;
 use crate::cloudapi::{Connection, Contradiction, Credentials};
 use crate::flags::Flags;
+use crate::routes::RouteFlagsError;
 
 /// The program's name.
 const PROGRAM: &str = "triton-cloud-controller-manager";
 
 /// The name of the lease unless a flag says otherwise: the framework's (Kubernetes reference 2.1).
 const LEASE: &str = "cloud-controller-manager";
+
+/// Where Prometheus' HTTP service discovery finds the cluster's instances.
+const CMON_DISCOVERY: &str = "/sd/cmon";
 
 /// The work is waiting for answers: more threads would idle, on whatever machine.
 const THREADS: usize = 4;
@@ -50,13 +57,14 @@ fn start() -> Result<(), Fatal> {
     let flags: Flags = config::load("TRITON_CCM")?;
     let cloud = CloudConfig::load(flags.cloud_config.as_deref()).map_err(Fatal::usage)?;
     let credentials = origin(&flags, &cloud)?;
+    let settings = settings(&flags).map_err(Fatal::usage)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors.min(THREADS))
         .enable_all()
         .build()
         .map_err(Fatal::failure)?;
-    let ended = runtime.block_on(run(flags, Arc::new(cloud), credentials));
+    let ended = runtime.block_on(run(flags, settings, Arc::new(cloud), credentials));
     // Whatever has not ended by now is not waited for.
     runtime.shutdown_background();
     ended
@@ -75,7 +83,12 @@ fn origin(flags: &Flags, cloud: &CloudConfig) -> Result<Credentials, Fatal> {
     }
 }
 
-async fn run(flags: Flags, cloud: Arc<CloudConfig>, credentials: Credentials) -> Result<(), Fatal> {
+async fn run(
+    flags: Flags,
+    settings: impl FnOnce(Place, MetricsSettings) -> Settings,
+    cloud: Arc<CloudConfig>,
+    credentials: Credentials,
+) -> Result<(), Fatal> {
     let logs = Logs::install(&flags.log.settings(PROGRAM)).map_err(Fatal::usage)?;
     let shutdown = Shutdown::on_signals().map_err(Fatal::failure)?;
     let (metrics, health) = (Metrics::new().map_err(Fatal::failure)?, Health::new());
@@ -96,14 +109,16 @@ async fn run(flags: Flags, cloud: Arc<CloudConfig>, credentials: Credentials) ->
     for note in flags.notes() {
         tracing::info!("{note}");
     }
-    tokio::spawn(admin.serve(health, metrics.clone()));
+    let documents = Documents::default();
+    tokio::spawn(admin.with_documents(documents.clone()).serve(health, metrics.clone()));
 
     let found = async {
-        let client = connection.client().await?;
+        let (client, config) = connection.client().await?;
+        let cmon = flags.cmon.settings(&flags.cluster_name, &config).await.map_err(Fatal::failure)?;
         let datacenter = datacenter.find(&client).await.map_err(Fatal::failure)?;
-        Ok::<_, Fatal>((client, datacenter))
+        Ok::<_, Fatal>((client, cmon, datacenter))
     };
-    let (client, datacenter) = tokio::select! {
+    let (client, cmon, datacenter) = tokio::select! {
         found = found => found?,
         () = shutdown.begun() => return Ok(()),
     };
@@ -119,7 +134,10 @@ async fn run(flags: Flags, cloud: Arc<CloudConfig>, credentials: Credentials) ->
     };
     tokio::spawn(reflector.run());
     let controllers =
-        Controllers::start(settings(&flags, place(&cloud, datacenter)), parts).map_err(Fatal::failure)?;
+        Controllers::start(settings(place(&cloud, datacenter), cmon), parts).map_err(Fatal::failure)?;
+    if let Some(discovery) = controllers.discovery() {
+        documents.add(CMON_DISCOVERY, move || discovery.json());
+    }
     shutdown.spawn(|shutdown| async move {
         tokio::select! {
             () = shutdown.begun() => {}
@@ -141,20 +159,33 @@ fn candidate(flags: &Flags, clients: &Clients, identity: &str) -> Result<(Option
     Ok((Some(elector), claim))
 }
 
-fn settings(flags: &Flags, place: Place) -> Settings {
-    Settings {
-        controllers: flags.controllers.0.clone(),
-        place,
-        limits: flags.deletion_limits(),
-        looks_at_once: flags.concurrent_node_syncs.get(),
-        node_pass: flags.node_status_update_frequency,
-        node_lifecycle_pass: flags.node_monitor_period,
-        services: ServiceSettings {
-            cluster: flags.cluster_name.clone(),
-            default_load_balancer: flags.default_load_balancer,
-            looks_at_once: flags.concurrent_service_syncs.get(),
-        },
+/// How the controllers work, but for what CloudAPI or a Secret may have to say first.
+fn settings(
+    flags: &Flags,
+) -> Result<impl FnOnce(Place, MetricsSettings) -> Settings + use<>, RouteFlagsError> {
+    let mut controllers = flags.controllers.0.clone();
+    let route = if controllers.contains(&Kind::Route) { flags.route.settings()? } else { None };
+    if route.is_none() {
+        controllers.remove(&Kind::Route);
     }
+    let (limits, looks_at_once) = (flags.deletion_limits(), flags.concurrent_node_syncs.get());
+    let (node_pass, node_lifecycle_pass) = (flags.node_status_update_frequency, flags.node_monitor_period);
+    let services = ServiceSettings {
+        cluster: flags.cluster_name.clone(),
+        default_load_balancer: flags.default_load_balancer,
+        looks_at_once: flags.concurrent_service_syncs.get(),
+    };
+    Ok(move |place, metrics| Settings {
+        controllers,
+        place,
+        limits,
+        looks_at_once,
+        node_pass,
+        node_lifecycle_pass,
+        services,
+        route: route.unwrap_or_default(),
+        metrics,
+    })
 }
 
 fn place(cloud: &CloudConfig, datacenter: String) -> Place {

@@ -34,7 +34,8 @@ pub(super) async fn connect(
     };
     let load: Load = Arc::new(|contents| Config::load(&contents.environment, Some(ENVIRONMENT_PROFILE)));
     let keeper = Keeper::start(Parts { name, load, clients, events: events.clone(), health });
-    keeper.map_err(Fatal::failure)?.connect(|builder| finish(builder, metrics)).await
+    let (client, _) = keeper.map_err(Fatal::failure)?.connect(|builder| finish(builder, metrics)).await?;
+    Ok(client)
 }
 
 fn finish(builder: ClientBuilder, metrics: &Metrics) -> Result<Client, Fatal> {

@@ -5,6 +5,8 @@
 //! - [`controller`]: observes both sides, plans with the modules below, acts. The one place with effects.
 //! - [`node`]: initialises Nodes and keeps their addresses and labels true. Pure.
 //! - [`node_lifecycle`]: deletes Nodes whose machine is proved gone, and taints those whose machine is shut down. Pure.
+//! - [`route`]: the routes of fabric networks to the pods of Nodes. Pure.
+//! - [`metrics`]: CMON groups, and what Prometheus is told of the cluster's instances. Pure.
 //! - [`service`]: puts Services into CNS, with the nodes that serve them. Pure.
 //! - [`identity`]: which machine a Node is. Pure.
 //! - [`instances`], [`networks`]: what is known of machines and of the networks they are on.
@@ -16,8 +18,10 @@
 pub mod controller;
 pub mod identity;
 pub mod instances;
+pub mod metrics;
 pub mod names;
 pub mod networks;
 pub mod node;
 pub mod node_lifecycle;
+pub mod route;
 pub mod service;

@@ -45,6 +45,12 @@ pub const HOSTNAME: &str = "kubernetes.io/hostname";
 /// The condition that says whether `--node-ip` of a kubelet is an address of its machine; ours.
 pub const CONDITION_NODE_IP: &str = "ProvidedNodeIPMismatch";
 
+/// The condition of a Node whose pods cannot be reached from other Nodes.
+pub const CONDITION_NETWORK_UNAVAILABLE: &str = "NetworkUnavailable";
+
+/// The condition that says that the routes of a Node are there, and that nobody has said that they help; ours.
+pub const CONDITION_ROUTES_NOT_EFFECTIVE: &str = "RoutesNotEffective";
+
 /// The name under which [`node`](crate::node) writes, and which its events carry.
 pub const NODE_CONTROLLER: &str = "cloud-node-controller";
 
@@ -53,3 +59,9 @@ pub const NODE_LIFECYCLE_CONTROLLER: &str = "cloud-node-lifecycle-controller";
 
 /// The name under which [`service`](crate::service) writes, and which its events carry.
 pub const SERVICE_CONTROLLER: &str = "service-controller";
+
+/// The name under which [`route`](crate::route) writes, and which its events carry: the framework's.
+pub const ROUTE_CONTROLLER: &str = "route_controller";
+
+/// The name that the events of [`metrics`](crate::metrics) carry; ours, for the framework has no such controller.
+pub const METRICS_CONTROLLER: &str = "node-metrics-controller";

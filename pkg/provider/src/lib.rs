@@ -4,9 +4,11 @@
 //! - [`owner`]: whose instance an instance is, as its tags say.
 //! - [`instance_name`] and [`provider_id`]: what an instance is called, at Triton and in Kubernetes.
 //! - [`cns`]: which CNS services an instance is a member of, and what to write so that it is.
+//! - [`cmon`]: the CMON group of a cluster's instances, and what to write so that one is in it.
 //! - [`credentials`]: the Secret that says how to reach CloudAPI, and what follows its changes.
 //! - [`digest`]: short stable names for what is too long to be one.
 
+pub mod cmon;
 pub mod cns;
 pub mod credentials;
 pub mod digest;

@@ -1,12 +1,13 @@
 //! The admin server: health and metrics, for the kubelet and for Prometheus.
 //!
 //! It is bounded in every direction: connections, how long one may last, how long a request may take to arrive. It
-//! knows four paths and reads no bodies. Over plain HTTP, whoever reaches it may ask; [`AdminServer::secured`] speaks TLS
-//! and has a [`Gate`] decide.
+//! knows four paths and those of [`Documents`], and reads no bodies. Over plain HTTP, whoever reaches it may ask;
+//! [`AdminServer::secured`] speaks TLS and has a [`Gate`] decide.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,11 +43,39 @@ pub struct AdminError {
     source: io::Error,
 }
 
+/// More paths, each with JSON that is made when it is asked for. Cloning gives another handle on the same, so that a
+/// path may be added while the server answers.
+#[derive(Clone, Default)]
+pub struct Documents(Arc<RwLock<BTreeMap<&'static str, Source>>>);
+
+/// Makes a document; `None` while it cannot.
+type Source = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+impl Documents {
+    /// Answers this path with what `source` makes, or with 503 while it makes nothing.
+    pub fn add(&self, path: &'static str, source: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(path, Arc::new(source));
+    }
+
+    fn get(&self, path: &str) -> Option<Source> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
+}
+
+impl std::fmt::Debug for Documents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Documents")
+            .field(&self.0.read().unwrap_or_else(PoisonError::into_inner).keys())
+            .finish()
+    }
+}
+
 /// A server that listens and does not answer yet.
 #[derive(Debug)]
 pub struct AdminServer {
     listener: Listener,
     gate: Option<Gate>,
+    documents: Documents,
 }
 
 /// What the paths answer from.
@@ -55,6 +84,7 @@ struct Pages {
     health: Health,
     metrics: Metrics,
     gate: Option<Gate>,
+    documents: Documents,
 }
 
 impl AdminServer {
@@ -75,13 +105,19 @@ impl AdminServer {
     pub async fn bind_for(address: SocketAddr, flag: &'static str) -> Result<Self, AdminError> {
         let bound = Listener::bind(address).await;
         let listener = bound.map_err(|source| AdminError { address, flag, source })?;
-        Ok(Self { listener, gate: None })
+        Ok(Self { listener, gate: None, documents: Documents::default() })
     }
 
     /// Speaks TLS, and answers whom `gate` lets in.
     #[must_use]
     pub fn secured(self, tls: Arc<ServerConfig>, gate: Gate) -> Self {
-        Self { listener: self.listener.secured(tls), gate: Some(gate) }
+        Self { listener: self.listener.secured(tls), gate: Some(gate), ..self }
+    }
+
+    /// Answers more paths.
+    #[must_use]
+    pub fn with_documents(self, documents: Documents) -> Self {
+        Self { documents, ..self }
     }
 
     /// Where it listens.
@@ -91,7 +127,7 @@ impl AdminServer {
 
     /// Answers until dropped. Run it beside the work, not as a part of it: while the process drains, it says so.
     pub async fn serve(self, health: Health, metrics: Metrics) {
-        let pages = Pages { health, metrics, gate: self.gate };
+        let pages = Pages { health, metrics, gate: self.gate, documents: self.documents };
         let answer = move |peer, request| {
             let pages = pages.clone();
             async move { pages.answer(&peer, &request).await }
@@ -133,7 +169,11 @@ impl Pages {
                 Ok(metrics) => text(StatusCode::OK, metrics),
                 Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, crate::exit::one_line(&error)),
             },
-            _ => text(StatusCode::NOT_FOUND, "try /healthz, /livez, /readyz or /metrics\n".to_owned()),
+            _ => match self.documents.get(path).map(|document| document()) {
+                Some(Some(document)) => json(document),
+                Some(None) => text(StatusCode::SERVICE_UNAVAILABLE, "not known yet\n".to_owned()),
+                None => text(StatusCode::NOT_FOUND, "try /healthz, /livez, /readyz or /metrics\n".to_owned()),
+            },
         }
     }
 
@@ -159,5 +199,11 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn json(body: String) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

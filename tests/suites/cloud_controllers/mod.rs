@@ -3,7 +3,9 @@
 
 mod joining;
 mod leaving;
+mod metrics;
 mod others;
+mod routes;
 mod service_failures;
 mod service_names;
 mod service_pods;

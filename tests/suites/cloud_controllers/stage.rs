@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cloud_controllers::controller::{Controllers, Kind, Parts, ServiceSettings, Settings};
+use cloud_controllers::controller::{
+    Controllers, Discovery, Kind, MetricsSettings, Parts, RouteSettings, ServiceSettings, Settings,
+};
 use cloud_controllers::node::labels::Place;
 use cloud_controllers::node_lifecycle;
 use k8s_openapi::api::core::v1::Node;
@@ -79,8 +81,19 @@ impl Stage {
         }
     }
 
-    /// Starts a process's worth of controllers, that list instances each second.
+    /// Starts a process's worth of the controllers that look after Nodes and Services.
     pub(super) async fn start_controllers(&mut self) {
+        let kinds = [Kind::Node, Kind::NodeLifecycle, Kind::Service];
+        self.start(kinds, RouteSettings::default(), MetricsSettings::default()).await;
+    }
+
+    /// Starts a process's worth of these controllers, that list instances each second. What Prometheus is told.
+    pub(super) async fn start<const N: usize>(
+        &mut self,
+        kinds: [Kind; N],
+        route: RouteSettings,
+        metrics_settings: MetricsSettings,
+    ) -> Option<Discovery> {
         let source = Source::from_flag(Some(self.kubeconfig.clone()));
         let clients = Clients::new(&source, "ccm/1", Limits { rate: 100.0, burst: 200 }).await.unwrap();
         let mut params = LeaderParams::new("kube-system", "cloud-controller-manager", "test", "ccm");
@@ -107,7 +120,7 @@ impl Stage {
         };
         let datacenter = self.account.get_datacenter_name().await.unwrap().unwrap();
         let settings = Settings {
-            controllers: [Kind::Node, Kind::NodeLifecycle, Kind::Service].into(),
+            controllers: kinds.into(),
             place: Place { zone: datacenter.clone(), region: "region-1".to_owned(), datacenter },
             limits: node_lifecycle::Limits::default(),
             looks_at_once: 16,
@@ -118,13 +131,17 @@ impl Stage {
                 default_load_balancer: DefaultLoadBalancer::Cns,
                 looks_at_once: 16,
             },
+            route,
+            metrics: metrics_settings,
         };
         let controllers = Controllers::start(settings, parts).unwrap();
+        let discovery = controllers.discovery();
         self.controllers.spawn(reflector.run());
         self.controllers.spawn(controllers.run());
         self.controllers.spawn(async move {
             elector.run(std::future::pending()).await.unwrap();
         });
+        discovery
     }
 
     /// Starts a virtual kubelet as a process of its own, with a node for pods that are instances.

@@ -64,6 +64,12 @@ impl Cluster {
         self.nodes.state().iter().filter_map(|node| node.metadata.name.as_deref().map(Name::from)).collect()
     }
 
+    /// All Nodes that are machines of ours, with what is known of these.
+    pub(super) fn machines(&self) -> Vec<(Arc<Node>, InstanceId, Known)> {
+        let nodes = self.nodes.state().into_iter();
+        nodes.filter_map(|node| self.instance_of(&node).map(|id| (node, id, self.known(id)))).collect()
+    }
+
     /// The Node of this name with its machine; `None` when there is no such Node.
     pub(super) fn observe(&self, name: &Name) -> Option<(Arc<Node>, Identity, Known)> {
         let Some(node) = self.nodes.get(&ObjectRef::new(name)) else {
@@ -104,8 +110,11 @@ impl Cluster {
             match self.known(id) {
                 Known::Unknown | Known::Gone { proof: Proof::NotFound, .. } => census.not_found += 1,
                 Known::Gone { proof: Proof::Destroyed, .. } => {}
+                // They are proved one after the other, within seconds or minutes: those that are not yet count as well,
+                // lest the first ones go before it shows that most are concerned.
+                Known::Present(seen) if seen.doubted => census.not_found += 1,
                 Known::Present(seen) => {
-                    let other = node.metadata.name.as_deref() != Some(without) && !seen.doubted;
+                    let other = node.metadata.name.as_deref() != Some(without);
                     let later = census.witness.is_none_or(|witness| witness.as_of < seen.as_of);
                     if other && later {
                         census.witness = Some(Witness { id, as_of: seen.as_of });

@@ -10,8 +10,11 @@
 mod cluster;
 mod lifecycle_looks;
 mod matches;
+mod metrics_looks;
 mod node_looks;
 mod records;
+mod route_looks;
+mod scrape_looks;
 mod service_looks;
 mod service_view;
 mod service_writer;
@@ -34,17 +37,26 @@ use runtime::leader::Claim;
 use runtime::metrics::{Metrics, MetricsError};
 use runtime::queue::Queue;
 use runtime::watching::Caches;
+use tokio::sync::Notify;
 use triton::Client;
 use triton::reflector::Store;
 
 use self::cluster::Cluster;
 use self::lifecycle_looks::LifecycleController;
+use self::metrics_looks::MetricsController;
+pub use self::metrics_looks::{Discovery, MetricsSettings};
 use self::node_looks::NodeController;
+use self::route_looks::RouteController;
+pub use self::route_looks::RouteSettings;
+use self::scrape_looks::ScrapeKeeper;
+pub use self::scrape_looks::ScrapeSettings;
 use self::service_looks::ServiceController;
 use self::service_view::{News, View};
 use self::service_writer::ServiceWriter;
 use crate::instances::InstanceCache;
-use crate::names::{NODE_CONTROLLER, NODE_LIFECYCLE_CONTROLLER, SERVICE_CONTROLLER};
+use crate::names::{
+    METRICS_CONTROLLER, NODE_CONTROLLER, NODE_LIFECYCLE_CONTROLLER, ROUTE_CONTROLLER, SERVICE_CONTROLLER,
+};
 use crate::networks::Networks;
 use crate::node::Note;
 use crate::node::labels::Place;
@@ -62,6 +74,10 @@ pub enum Kind {
     NodeLifecycle,
     /// Keeps Services in CNS.
     Service,
+    /// Keeps the routes of fabric networks to the pods of Nodes.
+    Route,
+    /// Keeps machines in the cluster's CMON group, and tells Prometheus of instances.
+    Metrics,
 }
 
 /// How the service-lb controller works.
@@ -92,6 +108,10 @@ pub struct Settings {
     pub node_lifecycle_pass: Duration,
     /// How the service-lb controller works.
     pub services: ServiceSettings,
+    /// How the route controller works.
+    pub route: RouteSettings,
+    /// How the metrics controller works.
+    pub metrics: MetricsSettings,
 }
 
 /// What the controllers work with.
@@ -133,6 +153,9 @@ pub struct Controllers {
     node: Option<Arc<NodeController>>,
     lifecycle: Option<Arc<LifecycleController>>,
     service: Option<Arc<ServiceController>>,
+    route: Option<RouteController>,
+    metrics: Option<MetricsController>,
+    scrape: Option<ScrapeKeeper>,
 }
 
 impl Controllers {
@@ -152,7 +175,9 @@ impl Controllers {
         parts.caches.add(Arc::new(InstanceCache(parts.instances.clone())));
         let api: Api<Node> = Api::all(parts.clients.client("nodes", Priority::Normal)?);
         let news = News::default();
-        let seen = notice(asked, news.clone());
+        let (route_bell, metrics_bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let bells = [Arc::clone(&route_bell), Arc::clone(&metrics_bell), Arc::clone(&news.nodes)];
+        let seen = notice(asked, bells);
         let nodes =
             parts.caches.reflect("nodes", api, watcher::Config::default(), fastrand::Rng::new(), seen);
         let networks = Networks::new(&parts.triton);
@@ -200,17 +225,71 @@ impl Controllers {
                 lifecycle_queue,
                 writer(NODE_LIFECYCLE_CONTROLLER, Priority::Urgent)?,
                 recorder(NODE_LIFECYCLE_CONTROLLER)?,
-                parts.triton,
+                parts.triton.clone(),
                 settings.limits,
                 parts.metrics,
             )?)),
         };
-        Ok(Self { cluster, caches: parts.caches, claim: parts.claim, settings, node, lifecycle, service })
+        let route = match has(Kind::Route) {
+            false => None,
+            true => Some(RouteController::new(
+                Arc::clone(&cluster),
+                route_bell,
+                writer(ROUTE_CONTROLLER, Priority::Normal)?,
+                recorder(ROUTE_CONTROLLER)?,
+                parts.triton.clone(),
+                parts.claim.clone(),
+                settings.route.clone(),
+                parts.metrics,
+            )?),
+        };
+        let scrape = match settings.metrics.scrape.clone().filter(|_| has(Kind::Metrics)) {
+            None => None,
+            Some(scrape) => {
+                let client = parts.clients.leading(METRICS_CONTROLLER, Priority::Background, &parts.claim)?;
+                Some(ScrapeKeeper::new(scrape, client, recorder(METRICS_CONTROLLER)?))
+            }
+        };
+        let metrics = match has(Kind::Metrics) {
+            false => None,
+            true => Some(MetricsController::new(
+                Arc::clone(&cluster),
+                metrics_bell,
+                recorder(METRICS_CONTROLLER)?,
+                parts.triton,
+                parts.claim.clone(),
+                settings.metrics.clone(),
+            )),
+        };
+        Ok(Self {
+            cluster,
+            caches: parts.caches,
+            claim: parts.claim,
+            settings,
+            node,
+            lifecycle,
+            service,
+            route,
+            metrics,
+            scrape,
+        })
+    }
+
+    /// What Prometheus is told; `None` without the metrics controller. It answers whoever leads.
+    pub fn discovery(&self) -> Option<Discovery> {
+        self.metrics.as_ref().map(MetricsController::discovery)
     }
 
     /// Works while this process leads: begins when it does and the caches are complete, and returns when leadership
     /// ends. Dropping it stops what is under way.
     pub async fn run(self) {
+        tokio::select! {
+            () = self.lead() => {}
+            () = work(self.metrics.as_ref().map(|it| it.learn(&self.caches))) => {}
+        }
+    }
+
+    async fn lead(&self) {
         if self.claim.held().await.is_err() {
             return;
         }
@@ -222,6 +301,9 @@ impl Controllers {
             () = work(self.node.as_ref().map(|it| it.work(at_once))) => {}
             () = work(self.lifecycle.as_ref().map(|it| it.work(at_once))) => {}
             () = work(self.service.as_ref().map(|it| it.work(self.settings.services.looks_at_once))) => {}
+            () = work(self.route.as_ref().map(RouteController::work)) => {}
+            () = work(self.metrics.as_ref().map(MetricsController::work)) => {}
+            () = work(self.scrape.as_ref().map(ScrapeKeeper::work)) => {}
             () = self.follow_instances() => {}
             () = self.pass(self.node.as_ref().map(|it| it.queue()), self.settings.node_pass) => {}
             () = self.pass(self.lifecycle.as_ref().map(|it| it.queue()), self.settings.node_lifecycle_pass) => {}
@@ -291,9 +373,9 @@ fn view(
 }
 
 /// What to do about each event of the watch of Nodes.
-fn notice(queues: Vec<Queue<Name>>, news: News) -> impl FnMut(&Event<Node>) + Send + 'static {
+fn notice(queues: Vec<Queue<Name>>, bells: [Arc<Notify>; 3]) -> impl FnMut(&Event<Node>) + Send + 'static {
     move |event| {
-        news.nodes.notify_one();
+        bells.iter().for_each(|bell| bell.notify_one());
         let (Event::Apply(node) | Event::InitApply(node) | Event::Delete(node)) = event else { return };
         let Some(name) = node.metadata.name.as_deref() else { return };
         for queue in &queues {

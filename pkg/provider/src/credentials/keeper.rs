@@ -151,12 +151,13 @@ impl Keeper {
     pub async fn connect(
         mut self,
         finish: impl FnOnce(ClientBuilder) -> Result<Client, Fatal>,
-    ) -> Result<Client, Fatal> {
+    ) -> Result<(Client, Config), Fatal> {
         let loaded = self.first().await;
         let signer = Arc::new(loaded.signer.clone());
         let client = finish(Client::configured_with(&loaded.config, signer).map_err(Fatal::failure)?)?;
+        let config = loaded.config.clone();
         tokio::spawn(self.run(loaded, client.clone()));
-        Ok(client)
+        Ok((client, config))
     }
 
     /// Waits for a Secret that can be used, as far as that is known without a call.

@@ -78,6 +78,8 @@ pub enum ClientsError {
 #[derive(Clone)]
 pub struct Clients {
     config: Config,
+    /// What all of them send through, instead of connections of their own.
+    through: Option<kube::Client>,
     program: String,
     limiter: Limiter,
 }
@@ -101,7 +103,14 @@ impl Clients {
     pub fn from_config(config: Config, program: &str, limits: Limits) -> Self {
         // kube takes the process's provider. It is set already when this is not the first call.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { config, program: program.to_owned(), limiter: Limiter::new(limits) }
+        Self { config, through: None, program: program.to_owned(), limiter: Limiter::new(limits) }
+    }
+
+    /// Clients that all send through this one: bounds, turns and claims are as ever, connections and names are not.
+    /// For an API server in the same process, such as one in memory under a paused clock.
+    pub fn through(client: kube::Client, program: &str, limits: Limits) -> Self {
+        let nowhere = Config::new(http::Uri::from_static("http://in-process"));
+        Self { through: Some(client), ..Self::from_config(nowhere, program, limits) }
     }
 
     /// The process's limiter, for metrics.
@@ -162,9 +171,12 @@ impl Clients {
             .filter(|_| !name.is_empty())
             .ok_or_else(|| ClientsError::Name { name: name.to_owned() })?;
         config.headers.push((USER_AGENT, agent));
-        let client = ClientBuilder::try_from(config)
-            .map_err(|source| ClientsError::Build { server: self.server(), source: Box::new(source) })?
-            .build();
+        let client = match &self.through {
+            Some(client) => client.clone(),
+            None => ClientBuilder::try_from(config)
+                .map_err(|source| ClientsError::Build { server: self.server(), source: Box::new(source) })?
+                .build(),
+        };
         let Some(priority) = priority else { return Ok(client) };
         let bounds = Bounds { deadline: DEADLINE, turn: Some((self.limiter.clone(), priority)), claim };
         Ok(bounds.around(&client))

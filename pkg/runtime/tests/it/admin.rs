@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use runtime::admin::{AdminServer, CONNECTIONS};
+use runtime::admin::{AdminServer, CONNECTIONS, Documents};
 use runtime::exit::one_line;
 use runtime::health::{Finding, Health, Probe};
 use runtime::metrics::Metrics;
@@ -33,6 +33,21 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
         (head[9..12].parse().unwrap(), body.to_owned())
     };
     tokio::time::timeout(Duration::from_secs(10), exchange).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn answers_documents_while_they_can_be_made() {
+    let server = AdminServer::bind(LOCAL.parse().unwrap()).await.unwrap();
+    let (address, documents) = (server.address(), Documents::default());
+    let server = server.with_documents(documents.clone());
+    tokio::spawn(server.serve(Health::new(), Metrics::new().unwrap()));
+    assert_eq!(ask(address, "GET", "/sd").await.0, 404);
+    let known = Arc::new(AtomicBool::new(false));
+    let seen = known.clone();
+    documents.add("/sd", move || seen.load(Ordering::Relaxed).then(|| "[]".to_owned()));
+    assert_eq!(ask(address, "GET", "/sd").await.0, 503);
+    known.store(true, Ordering::Relaxed);
+    assert_eq!(ask(address, "GET", "/sd").await, (200, "[]".to_owned()));
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@
 //! Where answers differ from the OpenAPI document of CloudAPI is listed, with reasons, in `tests/it/openapi.rs`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +88,12 @@ pub(crate) struct CloudApi {
     throttle: Throttle,
     feed: Arc<changefeed::Hub>,
     names: Option<Arc<dyn Names>>,
+}
+
+impl fmt::Debug for CloudApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloudApi").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl CloudApi {

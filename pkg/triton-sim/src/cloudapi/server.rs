@@ -109,6 +109,17 @@ async fn connection<H: Handler>(
     }
 }
 
+/// Serves one connection that is no socket, until `stop` is true.
+pub(crate) async fn serve_stream<S, H: Handler>(stream: S, handler: Arc<H>, stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let peer = SocketAddr::from(([127, 0, 0, 1], 0));
+    if let Err(error) = requests(stream, peer, handler, stop).await {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
 async fn requests<S, H: Handler>(
     stream: S,
     peer: SocketAddr,

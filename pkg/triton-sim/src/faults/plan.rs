@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use triton::id::ComputeNodeId;
+use triton::id::{ComputeNodeId, InstanceId};
 
 use crate::cloudapi::Operation;
 
@@ -177,6 +177,10 @@ pub struct InstanceFaults {
     pub tag_delay_ms: u32,
     /// Compute nodes that do not answer.
     pub compute_nodes_down: Vec<ComputeNodeId>,
+    /// Instances that are answered with 404 when they are read, whether they are there, destroyed or were never.
+    pub not_found: Vec<InstanceId>,
+    /// Instances that lists leave out.
+    pub unlisted: Vec<InstanceId>,
 }
 
 /// Everything that goes wrong. The default is that nothing does.

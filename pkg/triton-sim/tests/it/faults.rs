@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 use triton::changefeed::{Changefeed, Registration};
+use triton::client::Client;
+use triton::config::{Config, Environment};
 use triton::error::Kind;
 use triton::id::InstanceId;
 use triton::reflector::{Lookup, Reflector, Settings, Store};
@@ -77,6 +79,28 @@ async fn what_fails_has_no_effect_unless_it_is_said_to() {
     assert!(made("with").await);
     set(&simulator, &["requests.CreateMachine.torn_rate=1"]);
     assert!(made("torn").await);
+}
+
+#[tokio::test]
+async fn single_instances_are_forgotten_by_reads_and_by_lists_also_without_sockets() {
+    let simulator = simulator().await;
+    let made = make(&simulator, 3);
+    let config = Config::load(&simulator.environment().into_iter().collect::<Environment>(), None).unwrap();
+    let builder = Client::configured(&config).await.unwrap();
+    let client = builder.connect(simulator.connect()).build().unwrap();
+    set(
+        &simulator,
+        &[
+            &format!("instances.not_found=[\"{}\"]", made[0]),
+            &format!("instances.unlisted=[\"{}\"]", made[1]),
+        ],
+    );
+    let read = async |id| client.get_instance(id).await.map(drop).map_err(|error| error.kind());
+    assert_eq!(read(made[0]).await, Err(Kind::NotFound));
+    assert_eq!((read(made[1]).await, read(made[2]).await), (Ok(()), Ok(())));
+    let listed = client.list_all_instances(&ListInstances::default()).await.unwrap();
+    let shown = |id: &&InstanceId| listed.items.iter().any(|instance| instance.id == **id);
+    assert_eq!(made.iter().filter(shown).collect::<Vec<_>>(), [&made[0], &made[2]]);
 }
 
 #[tokio::test]

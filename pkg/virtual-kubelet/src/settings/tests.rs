@@ -121,11 +121,9 @@ fn the_variables_win_over_a_current_profile_of_the_official_client() {
     std::fs::write(profiles.join("dc2.json"), profile).expect("a file");
     std::fs::write(home.path().join(".triton/config.json"), r#"{"profile": "dc2"}"#).expect("a file");
     let home = ("HOME", home.path().to_str().expect("unicode"));
-    let url = |variables: &[(&str, &str)]| {
-        match load(&[], variables).expect("settings").triton {
-            CloudApi::Settings(config) => config.url.to_string(),
-            CloudApi::Secret(name) => panic!("a Secret: {name}"),
-        }
+    let url = |variables: &[(&str, &str)]| match load(&[], variables).expect("settings").triton {
+        CloudApi::Settings(config) => config.url.to_string(),
+        CloudApi::Secret(name) => panic!("a Secret: {name}"),
     };
     assert_eq!(url(&[home]), "https://cloudapi.example.com");
     assert_eq!(url(&[home, ("TRITON_PROFILE", "dc2")]), "https://dc2");

@@ -195,14 +195,17 @@ impl Model {
     fn census(&self, without: usize) -> Census {
         let nodes: Vec<usize> = (0..MACHINES).filter(|machine| self.nodes[*machine]).collect();
         let known = |machine: &usize| self.process.known.get(machine).unwrap_or(&Known::Unknown);
-        let lost = |machine: &&usize| {
-            matches!(known(machine), Known::Unknown | Known::Gone { proof: Proof::NotFound, .. })
+        let doubted = |machine: &usize| {
+            self.process.missed.contains_key(machine) || self.process.first_not_found.contains_key(machine)
+        };
+        let lost = |machine: &&usize| match known(machine) {
+            Known::Unknown | Known::Gone { proof: Proof::NotFound, .. } => true,
+            Known::Present(_) => doubted(machine),
+            Known::Gone { proof: Proof::Destroyed, .. } => false,
         };
         let witnesses = nodes.iter().filter(|machine| **machine != without).filter_map(|machine| {
             let Known::Present(seen) = known(machine) else { return None };
-            let doubted = self.process.missed.contains_key(machine)
-                || self.process.first_not_found.contains_key(machine);
-            (!doubted).then_some(Witness { id: id(*machine), as_of: seen.as_of })
+            (!doubted(machine)).then_some(Witness { id: id(*machine), as_of: seen.as_of })
         });
         Census {
             machines: nodes.len(),

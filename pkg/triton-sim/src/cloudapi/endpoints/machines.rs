@@ -6,8 +6,8 @@ use crate::cloudapi::call::Call;
 use crate::cloudapi::error::ApiError;
 use crate::cloudapi::respond::{Answer, Reply};
 use crate::cloudapi::view;
-use crate::world::Machine;
 use crate::world::list::MachineFilter;
+use crate::world::{Machine, WorldError};
 
 /// The largest page, and the one that is sent when none is asked for.
 const MAX_PAGE: usize = 1000;
@@ -54,11 +54,14 @@ fn render(machines: &[Arc<Machine>], credentials: bool) -> Vec<view::Machine<'_>
 pub(super) fn list(call: &Call<'_>) -> Answer {
     let page = page(call)?;
     let filter = MachineFilter::from_params(call.params.as_map())?;
-    let decision = call.decision;
+    let (decision, plan) = (call.decision, call.api.faults.plan());
+    let shown = |machine: &Machine| {
+        decision.has_row(machine.id.as_uuid().as_u128()) && !plan.instances.unlisted.contains(&machine.id)
+    };
     let machines: Vec<Arc<Machine>> = call.read(|world| {
         let machines = world.list_machines(call.account, &filter);
         // A row that is missing moves all rows behind it, as when an instance goes between two pages.
-        let machines = machines.filter(|machine| decision.has_row(machine.id.as_uuid().as_u128()));
+        let machines = machines.filter(|machine| shown(machine));
         machines.skip(page.offset).take(page.limit).cloned().collect()
     });
     let rows = render(&machines, call.params.is_truthy("credentials"));
@@ -75,6 +78,9 @@ pub(super) fn create(call: &Call<'_>) -> Answer {
 
 pub(super) fn get(call: &Call<'_>) -> Answer {
     let id = call.machine()?;
+    if call.api.faults.plan().instances.not_found.contains(&id) {
+        return Err(WorldError::not_found("VM not found").into());
+    }
     let (machine, cns) = call.read(|world| {
         let cns = world.account(call.account).is_some_and(|account| account.cns_enabled);
         world.machine(call.account, id).map(|machine| (Arc::clone(machine), cns))
