@@ -34,7 +34,7 @@ pub struct Flags {
     /// Who runs the pods
     #[arg(long, value_enum, default_value_t)]
     pub provider: Provider,
-    /// The provider's file (TOML): CPU, Memory, Storage, Pods, OperatingSystem, Region; [[Node]] for each of several nodes
+    /// The provider's file (TOML): CPU, Memory, Storage, Pods, OperatingSystem, Region; a table Node for each of several nodes
     #[arg(long, value_name = "FILE")]
     pub provider_config: Option<PathBuf>,
     /// The cluster's name; instances of several clusters in one account are told apart by it
