@@ -35,7 +35,7 @@ pub async fn install(plane: &ControlPlane) -> Result<PathBuf> {
 ///
 /// # Errors
 /// When kubectl refuses the manifest, or it cannot be read.
-pub async fn install_for(plane: &ControlPlane, nodes: &[&str]) -> Result<PathBuf> {
+pub async fn install_pools(plane: &ControlPlane, nodes: &[&str]) -> Result<PathBuf> {
     let manifest = root().join("deploy/triton-virtual-kubelet/rbac.yaml");
     let manifest = std::fs::read_to_string(manifest).context("cannot read the manifest")?;
     let default = "resourceNames: [virtual-kubelet]";

@@ -182,8 +182,8 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
     let verbs: BTreeSet<String> =
         requests(&stage).split_off(asked).into_iter().map(|(verb, _)| verb).collect();
     assert!(verbs.iter().all(|verb| ["get", "list", "watch"].contains(&verb.as_str())), "{verbs:?}");
-    let is_read = |name: &&str| name.starts_with("Get") || name.starts_with("List") || *name == "Changefeed";
-    assert!(cloudapi.total > 0 && cloudapi.operations.keys().all(|name| is_read(&name)), "{cloudapi:?}");
+    let is_read = |name: &str| name.starts_with("Get") || name.starts_with("List") || name == "Changefeed";
+    assert!(cloudapi.total > 0 && cloudapi.operations.keys().all(|name| is_read(name)), "{cloudapi:?}");
 
     // And it was the truth: the kubelet does just that.
     stage.start_kubelet(&["--orphan-grace=5s", "--firewall-relist=1s"]).await;

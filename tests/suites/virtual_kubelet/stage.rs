@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use suites::control_plane::{ControlPlane, Options};
-use suites::virtual_kubelet::{VirtualKubelet, dry_run, install_for};
+use suites::virtual_kubelet::{VirtualKubelet, dry_run, install_pools};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
@@ -55,7 +55,7 @@ impl Stage {
     pub(super) async fn empty(settings: Settings, options: &Options, nodes: &[&str]) -> Self {
         let (plane, simulator) = tokio::join!(ControlPlane::start(options), Simulator::start(settings));
         let (plane, simulator) = (plane.unwrap(), simulator.unwrap());
-        let kubeconfig = install_for(&plane, nodes).await.unwrap();
+        let kubeconfig = install_pools(&plane, nodes).await.unwrap();
         let account = account(&simulator).await;
         let folder = tempfile::tempdir().unwrap();
         Self { kubelets: Vec::new(), simulator, plane, account, kubeconfig, folder }

@@ -72,6 +72,9 @@ fn a_wrong_file_gets_its_line() {
     let file = folder.file("triton.toml", "CPU = \"20\"\n\nMemroy = \"40Gi\"\n");
     let expected = format!("{file}:3: unknown field `Memroy`");
     check(&["--provider-config", &file], &TRITON, 2, &expected);
+    let file =
+        folder.file("triton.toml", "[[Node]]\nName = \"a\"\n[[Node]]\nName = \"b\"\nTaints = [\"x\"]\n");
+    check(&["--provider-config", &file], &TRITON, 2, &format!("{file}:5: Taints is not a taint such as"));
     let missing = folder.path("none.toml").display().to_string();
     let expected = format!("cannot read the provider's file {missing}; check --provider-config");
     check(&["--provider-config", &missing], &TRITON, 1, &expected);
@@ -129,6 +132,7 @@ fn help_names_every_flag_of_the_original_and_its_variables() {
         "--metrics-addr",
         "--log-level",
         "--disable-taint",
+        "--dry-run",
         "--kubeconfig",
         "KUBELET_PORT",
         "VKUBELET_POD_IP",

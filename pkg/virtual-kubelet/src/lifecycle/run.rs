@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ContainerStateTerminated;
 use provider::names::metadata;
+use tokio::time::Instant;
 use triton::id::InstanceId;
 use triton::reflector::Entry;
 use triton::types::{InstanceAction, InstanceState, Metadata};
@@ -106,8 +107,13 @@ fn running<'a>(draft: &mut Draft<'a>, main: &'a Entry) {
     memory.stopped_since = None;
     memory.forget_asked(&InstanceAction::Start);
     let known = was.running_since().filter(|_| was.has_run());
+    let stale_until = stale_until(draft.observed.verdicts, draft);
+    if let Some(until) = stale_until {
+        // Should they be of this run after all, nobody tells of them once more.
+        draft.again_at(until);
+    }
     let verdicts = match known {
-        Some(_) if !is_stale(draft.observed.verdicts, draft) => draft.observed.verdicts,
+        Some(_) if stale_until.is_none() => draft.observed.verdicts,
         _ => first_verdicts(draft),
     };
     let run = match known {
@@ -174,9 +180,10 @@ fn count_restart(draft: &mut Draft<'_>, ended: Option<&ContainerStateTerminated>
     draft.plan.memory.streak = Some(streak(draft, ended).saturating_add(1));
 }
 
-fn is_stale(verdicts: Verdicts, draft: &Draft<'_>) -> bool {
-    verdicts.must_restart
-        && draft.plan.memory.rebooted.is_some_and(|at| at + VERDICTS_SETTLE > draft.monotonic())
+/// Until when verdicts that demand a restart may be those which the last reboot answered.
+fn stale_until(verdicts: Verdicts, draft: &Draft<'_>) -> Option<Instant> {
+    let settled = draft.plan.memory.rebooted.filter(|_| verdicts.must_restart)? + VERDICTS_SETTLE;
+    (settled > draft.monotonic()).then_some(settled)
 }
 
 /// The liveness or startup probe has failed for good. Says whether the status is settled by that.

@@ -36,7 +36,7 @@ pub struct Flags {
     /// Who runs the pods
     #[arg(long, value_enum, default_value_t)]
     pub provider: Provider,
-    /// The provider's file (TOML): CPU, Memory, Storage, Pods, OperatingSystem, Region; [[Node]] for each of several nodes
+    /// The provider's file (TOML): CPU, Memory, Storage, Pods, OperatingSystem, Region; a table Node for each of several nodes
     #[arg(long, value_name = "FILE")]
     pub provider_config: Option<PathBuf>,
     /// The Secret that says how CloudAPI is reached, instead of the environment; its changes are taken up without a restart

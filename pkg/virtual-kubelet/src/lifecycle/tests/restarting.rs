@@ -149,6 +149,8 @@ fn an_unhealthy_instance_is_rebooted_and_counted_once() {
     assert_eq!(container.state.unwrap().running.unwrap().started_at.unwrap().0, scene.now().wall);
     assert_eq!(container.last_state.unwrap().terminated.unwrap().exit_code, 137);
     assert_eq!(scene.steps(), "", "the same verdict is not acted on twice");
+    assert_eq!(scene.again(), Some(10), "and looked at again when it must be of the new run");
+    assert_eq!(scene.clone().after(11).accepted().again(), Some(10), "for which the back-off holds");
     let scene = scene.verdicts(Verdicts::NONE).with(instance(1, "stopped", json!({})));
     assert_eq!(scene.steps(), "", "a reboot may show as a stop");
     assert_eq!(scene.plan().status.map(|status| status.phase), Some(Some("Running".into())));
