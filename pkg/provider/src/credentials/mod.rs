@@ -1,6 +1,6 @@
 //! The Secret by which both binaries may be told how to reach CloudAPI, and what a change of it does.
 //!
-//! - [`SecretName`] is what `--credentials-secret` says; [`read`] makes settings of a Secret, [`write`] a Secret of settings.
+//! - [`SecretName`] is what `--credentials-secret` says; [`read`] makes settings of a Secret, [`write()`] a Secret of settings.
 //! - [`Keeper`] follows the Secret: [`Keeper::connect`] waits for one that can be used, and has the client sign with the new key
 //!   after a change. [`plan`](mod@plan) decides what a change comes to.
 //!
