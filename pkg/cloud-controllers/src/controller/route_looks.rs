@@ -312,11 +312,11 @@ fn missing(
     failures: &BTreeMap<NetworkId, String>,
 ) -> Option<String> {
     let Via::Gateway(id, gateway) = wish.via else { return None };
-    let is_it = |(text, via): (&String, &Box<str>)| {
+    let is_it = |text: &str, via: &str| {
         text.parse::<IpNet>().is_ok_and(|net| net.trunc() == wish.destination) && via.parse() == Ok(gateway)
     };
     match networks.get(&id) {
-        Some(network) if network.routes.iter().any(is_it) => None,
+        Some(network) if network.routes.iter().any(|(text, via)| is_it(text, via)) => None,
         _ => {
             Some(failures.get(&id).cloned().unwrap_or_else(|| "another node has the same podCIDR".to_owned()))
         }
