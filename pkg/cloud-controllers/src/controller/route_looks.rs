@@ -76,6 +76,8 @@ pub(super) struct RouteController {
 struct Seen {
     /// The fabric networks of the account, and when they were read.
     networks: Option<(Instant, BTreeMap<NetworkId, Network>)>,
+    /// Why they could not be read the last time.
+    trouble: Option<String>,
     /// What has been said of each Node.
     said: BTreeMap<String, String>,
 }
@@ -137,7 +139,11 @@ impl RouteController {
         let mut networks = match self.networks().await {
             Ok(networks) => networks,
             Err(error) => {
-                tracing::warn!(error = %one_line(&error), "the fabric networks cannot be listed; routes stay as they are");
+                let error = one_line(&error);
+                // A data centre without fabrics says so at each look.
+                if self.seen().trouble.replace(error.clone()).as_ref() != Some(&error) {
+                    tracing::warn!(error, "the fabric networks cannot be listed; routes stay as they are");
+                }
                 return;
             }
         };
@@ -173,9 +179,19 @@ impl RouteController {
             return Ok(networks.clone());
         }
         let listed = self.triton.list_networks(&ListNetworks { fabric: Some(true) }).await?;
-        let networks: BTreeMap<_, _> =
+        let mut networks: BTreeMap<_, _> =
             listed.items.into_iter().filter(|it| it.fabric).map(|it| (it.id, it)).collect();
-        self.seen().networks = Some((now, networks.clone()));
+        let used = self.cluster.machines().into_iter().flat_map(|(_, _, known)| networks_of(&known));
+        let used: BTreeSet<NetworkId> = used.collect();
+        let mut seen = self.seen();
+        // A network that has instances cannot be deleted: a list without it is wrong.
+        for (id, network) in seen.networks.take().into_iter().flat_map(|(_, known)| known) {
+            if used.contains(&id) {
+                networks.entry(id).or_insert(network);
+            }
+        }
+        seen.trouble = None;
+        seen.networks = Some((now, networks.clone()));
         Ok(networks)
     }
 
@@ -281,6 +297,14 @@ impl Seen {
     }
 }
 
+/// The networks that a machine is on.
+fn networks_of(known: &Known) -> Vec<NetworkId> {
+    match known {
+        Known::Present(seen) => seen.instance.nics.iter().filter_map(|nic| nic.network).collect(),
+        Known::Gone { .. } | Known::Unknown => Vec::new(),
+    }
+}
+
 /// Why a route that is wished for is not there; `None` when it is.
 fn missing(
     wish: &Wish,
@@ -288,11 +312,11 @@ fn missing(
     failures: &BTreeMap<NetworkId, String>,
 ) -> Option<String> {
     let Via::Gateway(id, gateway) = wish.via else { return None };
-    let is_it = |(text, via): (&String, &Box<str>)| {
+    let is_it = |text: &str, via: &str| {
         text.parse::<IpNet>().is_ok_and(|net| net.trunc() == wish.destination) && via.parse() == Ok(gateway)
     };
     match networks.get(&id) {
-        Some(network) if network.routes.iter().any(is_it) => None,
+        Some(network) if network.routes.iter().any(|(text, via)| is_it(text, via)) => None,
         _ => {
             Some(failures.get(&id).cloned().unwrap_or_else(|| "another node has the same podCIDR".to_owned()))
         }
