@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use cloud_controllers::controller::{Controllers, Kind, MetricsSettings, Parts, RouteSettings, Settings};
+use cloud_controllers::controller::{
+    Controllers, Kind, MetricsSettings, Parts, RouteSettings, ServiceSettings, Settings,
+};
 use cloud_controllers::node::labels::Place;
 use cloud_controllers::node_lifecycle;
+use provider::cns::DefaultLoadBalancer;
+use provider::names::DEFAULT_CLUSTER;
 use runtime::clients::{Clients, Limits};
 use runtime::leader::Claim;
 use runtime::metrics::Metrics;
@@ -109,6 +113,11 @@ impl Cluster {
             looks_at_once: 64,
             node_pass: Duration::from_secs(300),
             node_lifecycle_pass: Duration::from_secs(60),
+            services: ServiceSettings {
+                cluster: DEFAULT_CLUSTER.to_owned(),
+                default_load_balancer: DefaultLoadBalancer::default(),
+                looks_at_once: 1,
+            },
             route: RouteSettings::default(),
             metrics: MetricsSettings::default(),
         };
