@@ -117,6 +117,7 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
         host_ip: flags.node_address,
         cloudapi_grace: flags.cloudapi_grace,
         firewall_relist: flags.firewall_relist,
+        firewall_grace: flags.firewall_grace,
         orphan_grace: flags.orphan_grace,
     };
     let controller = Controller::start(
