@@ -143,9 +143,16 @@ pub(super) async fn until(
     bound: Duration,
     condition: impl AsyncFn() -> Result<(), String>,
 ) -> Result<(), String> {
-    let deadline = Instant::now() + bound;
+    let begun = Instant::now();
+    let deadline = begun + bound;
     loop {
-        match condition().await {
+        let now = condition().await;
+        if std::env::var("TRACE").is_ok()
+            && let Err(m) = &now
+        {
+            eprintln!("{:?} {m}", begun.elapsed());
+        }
+        match now {
             Ok(()) => return Ok(()),
             Err(missing) if Instant::now() > deadline => {
                 return Err(format!("not within {bound:?}: {missing}"));

@@ -24,10 +24,14 @@ const NOT_READY: &str = "node.kubernetes.io/not-ready";
 /// One after the other: the API server is everybody's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_may_be_away_for_long() {
-    let nodes = ["silent", "frozen"].map(str::to_owned);
+    let nodes = ["silent", "frozen", "bystander"].map(str::to_owned);
     let cluster = Cluster::start(&nodes).await.unwrap();
+    // Where no node at all is ready, Kubernetes evicts nobody.
+    let mut bystander = VirtualNode::new(&cluster, "bystander", data_center(), Arc::new(Calm)).await.unwrap();
+    bystander.start_kubelet(Victim::new(), &FLAGS).unwrap();
     cloudapi_is_away(&cluster).await;
     kubernetes_is_away(&cluster).await;
+    bystander.end().await;
 }
 
 async fn stage(cluster: &Arc<Cluster>, name: &str, victim: Victim) -> VirtualNode {

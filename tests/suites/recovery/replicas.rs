@@ -41,6 +41,15 @@ async fn make(node: &VirtualNode, name: &str) {
     node.make_pod(name, metadata, container, json!({})).await.unwrap();
 }
 
+fn runs(node: &VirtualNode, name: &str) -> Result<(), String> {
+    let phases = node.cluster.seen(&node.name, name).phases;
+    if phases.last().is_some_and(|phase| phase == "Running") {
+        Ok(())
+    } else {
+        Err(format!("{name}: {phases:?}"))
+    }
+}
+
 /// Waits until there are so many pods and all that belongs to them; on failure all that the replicas said is shown.
 async fn until_exact(node: &mut VirtualNode, pods: usize) {
     let exact = until(BOUND, async || is_exact(node, pods)).await;
@@ -62,7 +71,9 @@ async fn killed_in_turn(cluster: &Arc<Cluster>) {
     for round in 0..ROUNDS {
         make(&node, &format!("web-{round}")).await;
         if let Some(old) = round.checked_sub(2) {
-            node.delete_pod(&format!("web-{old}")).await.unwrap();
+            let old = format!("web-{old}");
+            until(BOUND, async || runs(&node, &old)).await.unwrap();
+            node.delete_pod(&old).await.unwrap();
         }
         sleep(Duration::from_millis(rng.u64(0..2500))).await;
         victims[round % 2].kill().await;

@@ -50,6 +50,9 @@ pub(super) fn data_center() -> Settings {
     };
     let mut settings = Settings { admin: None, cns: None, cmon: None, ..Settings::preset(Preset::Instant) };
     settings.world.timing = timing;
+    // Names that are made twice are not noticed for a while (reference 2.14): nothing but the kubelet's own care prevents
+    // duplicates.
+    settings.world.unique_name_blindness = Duration::from_secs(60);
     settings
 }
 
