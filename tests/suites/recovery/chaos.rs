@@ -13,7 +13,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use triton_sim::Settings;
-use triton_sim::cloudapi::ThrottleLimits;
+use triton_sim::cloudapi::{Operation, ThrottleLimits};
 use triton_sim::faults::{FaultPlan, FeedFaults, InstanceFaults, Rate, RequestFaults, Target};
 
 use super::call::{Call, Server};
@@ -97,9 +97,12 @@ fn trouble(seed: u64) -> FaultPlan {
         cut_rate: rate(0.02),
     };
     let instances = InstanceFaults { provision_failure_rate: rate(0.02), ..InstanceFaults::default() };
+    // A rule that a list does not show is looked for with the next list, in five minutes.
+    let whole = RequestFaults { missing_row_rate: Some(Rate::NEVER), ..RequestFaults::default() };
+    let whole = (Target::Operation(Operation::ListFirewallRules), whole);
     FaultPlan {
         seed: Some(seed),
-        requests: [(Target::All, requests)].into(),
+        requests: [(Target::All, requests), whole].into(),
         feed,
         instances,
         ..FaultPlan::default()
