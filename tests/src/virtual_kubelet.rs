@@ -1,6 +1,7 @@
 //! The virtual kubelet as a process of its own, with the rights that its manifest gives it.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -26,8 +27,24 @@ const ACCOUNT: Identity<'static> =
 /// # Errors
 /// When kubectl refuses the manifest.
 pub async fn install(plane: &ControlPlane) -> Result<PathBuf> {
-    let manifest = root().join("deploy/triton-virtual-kubelet/rbac.yaml");
-    plane.kubectl(&["apply", "--filename", &manifest.display().to_string()]).await?;
+    install_for(plane, &["virtual-kubelet".to_owned()]).await
+}
+
+/// The same for virtual nodes of these names, all of one account.
+///
+/// # Errors
+/// When kubectl refuses the manifest.
+pub async fn install_for(plane: &ControlPlane, nodes: &[String]) -> Result<PathBuf> {
+    let manifest = std::fs::read_to_string(root().join("deploy/triton-virtual-kubelet/rbac.yaml"))
+        .context("cannot read the manifest")?;
+    let leases: Vec<String> = nodes.iter().map(|node| format!("triton-{node}")).collect();
+    // As the manifest says itself: node names stand alone, and the election's lease has a prefix.
+    let manifest = manifest
+        .replace("[virtual-kubelet]", &format!("[{}]", nodes.join(", ")))
+        .replace("[triton-virtual-kubelet]", &format!("[{}]", leases.join(", ")));
+    let mut file = tempfile::NamedTempFile::new().context("cannot make a file for the manifest")?;
+    file.write_all(manifest.as_bytes()).context("cannot write the manifest")?;
+    plane.kubectl(&["apply", "--filename", &file.path().display().to_string()]).await?;
     plane.kubeconfig(&ACCOUNT).await
 }
 
@@ -90,6 +107,25 @@ impl VirtualKubelet {
         variables: &[(String, String)],
         arguments: &[&str],
     ) -> Result<Self> {
+        let mut started = Self::spawn(kubeconfig, variables, arguments)?;
+        let deadline = Instant::now() + BOUND;
+        loop {
+            if let Some(address) = started.said_address() {
+                started.address = address;
+                return Ok(started);
+            }
+            if started.child.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!("the virtual kubelet did not start:\n{}", started.log());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The same without the wait, for tests that end it before it says anything. Its admin server cannot be asked.
+    ///
+    /// # Errors
+    /// When there is no program, or it cannot be run.
+    pub fn spawn(kubeconfig: &Path, variables: &[(String, String)], arguments: &[&str]) -> Result<Self> {
         let binary = binary()?;
         let folder = tempfile::tempdir().context("cannot make a folder for the log")?;
         let log = File::create(folder.path().join("log")).context("cannot make the log")?;
@@ -106,18 +142,20 @@ impl VirtualKubelet {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start the virtual kubelet")?;
-        let mut started = Self { child, address: String::new(), folder };
-        let deadline = Instant::now() + BOUND;
-        loop {
-            if let Some(address) = started.said_address() {
-                started.address = address;
-                return Ok(started);
-            }
-            if started.child.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("the virtual kubelet did not start:\n{}", started.log());
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
+        Ok(Self { child, address: String::new(), folder })
+    }
+
+    /// Its process id, until it has ended.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits until it has ended, by itself or by a signal.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        self.child.wait().await.context("cannot wait for the virtual kubelet")
     }
 
     fn said_address(&self) -> Option<String> {

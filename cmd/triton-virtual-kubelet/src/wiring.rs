@@ -85,6 +85,7 @@ impl Process<'_> {
             host_ip: self.flags.node_address,
             cloudapi_grace: self.flags.cloudapi_grace,
             firewall_relist: self.flags.firewall_relist,
+            firewall_grace: self.flags.firewall_grace,
             orphan_grace: self.flags.orphan_grace,
         };
         let kube = self.clients.leading("pods", Priority::Normal, self.claim).map_err(Fatal::failure)?;

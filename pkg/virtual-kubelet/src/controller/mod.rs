@@ -86,6 +86,8 @@ pub struct Settings {
     pub cloudapi_grace: Duration,
     /// How old the list of firewall rules may become before it is read again.
     pub firewall_relist: Duration,
+    /// How long a firewall rule stays that no pod needs any more.
+    pub firewall_grace: Duration,
     /// How long an instance must be without its pod before it is deleted.
     pub orphan_grace: Duration,
 }
@@ -165,7 +167,11 @@ impl Controller {
         let asked = queue.clone();
         let references =
             References::new(&parts.kube, MOST_WATCHES, fastrand::Rng::new(), move |key| asked.ask(key));
-        let rules = firewall::Settings { relist: settings.firewall_relist, ..firewall::Settings::default() };
+        let rules = firewall::Settings {
+            relist: settings.firewall_relist,
+            grace: settings.firewall_grace,
+            ..firewall::Settings::default()
+        };
         let rules = firewall::Keeper::new(parts.triton.clone(), parts.claim.clone(), rules);
         let writer = PodWriter::new(parts.kube);
         let exec = parts.ssh.clone().map(|connector| {

@@ -76,7 +76,11 @@ impl PodWriter {
             preconditions: Some(preconditions),
             ..DeleteParams::default()
         };
-        settled(self.pods(key).delete(&key.name, &params).await.map(drop))
+        match self.pods(key).delete(&key.name, &params).await.map_err(ApiError::from) {
+            // Of a conflict it is not known what it is about. When the name is another pod's, the watch ends this.
+            Err(error) if error.code() != Some(404) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the API server itself says that this pod is not there: none of its name, or another one.

@@ -1,7 +1,7 @@
 //! Keeps the firewall rules that this node's pods and the account's instances need.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use provider::names::tag;
@@ -9,6 +9,7 @@ use runtime::events::Severity;
 use runtime::exit::one_line;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
+use triton::reflector::Entry;
 use triton::types::{TagValue, Tags};
 
 use super::Controller;
@@ -123,17 +124,8 @@ impl Controller {
     /// The rules that all pods and instances need together.
     pub(super) fn wanted_rules(&self) -> Wanted {
         let whole = self.caches.missing().is_empty() && self.all_looked_at();
-        let mut wanted =
-            Wanted::new(&self.settings.cluster, if whole { Known::Everything } else { Known::InPart });
-        for (key, need) in self.rules.needs().iter() {
-            if let Some(need) = need {
-                wanted.add_pod(&key.namespace, &need.demand, &need.tags);
-            }
-        }
-        for entry in self.instances.entries() {
-            wanted.add_instance(&entry.expected().tags);
-        }
-        wanted
+        let known = if whole { Known::Everything } else { Known::InPart };
+        wanted(&self.settings.cluster, known, &self.rules.needs(), &self.instances.entries())
     }
 
     /// The steps by which the rules would be as they should be. Only reads.
@@ -147,7 +139,12 @@ impl Controller {
                 for failure in &ensured.failures {
                     self.tell_of_rule(failure);
                 }
-                ensured.again.unwrap_or_else(|| Instant::now() + AGAIN)
+                let soon = Instant::now() + AGAIN;
+                match ensured.again {
+                    // Nobody tells when everything is known again, and until then no rule is removed.
+                    Some(again) if !whole => again.min(soon),
+                    again => again.unwrap_or(soon),
+                }
             }
             Err(error) => {
                 tracing::warn!(error = %one_line(&error), "the firewall rules are not kept");
@@ -174,5 +171,57 @@ impl Controller {
     fn all_looked_at(&self) -> bool {
         let needs = self.rules.needs();
         self.pods.state().iter().filter_map(|pod| PodKey::of(pod)).all(|key| needs.contains_key(&key))
+    }
+}
+
+/// What there must be, and what must stay: an instance holds its rules as long as it may run. One that failed to come to
+/// life never does, and its row stays in the store.
+fn wanted(
+    cluster: &str,
+    known: Known,
+    needs: &HashMap<PodKey, Option<Need>>,
+    instances: &[Arc<Entry>],
+) -> Wanted {
+    let mut wanted = Wanted::new(cluster, known);
+    for (key, need) in needs {
+        if let Some(need) = need {
+            wanted.add_pod(&key.namespace, &need.demand, &need.tags);
+        }
+    }
+    for entry in instances.iter().filter(|entry| entry.observed().state.is_active()) {
+        wanted.add_instance(&entry.expected().tags);
+    }
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+    use triton::grammar::firewall::FirewallRule;
+    use triton::types::FirewallRule as Observed;
+
+    use super::*;
+    use crate::firewall::{Unneeded, plan};
+
+    #[rstest]
+    #[case::runs("running", 0)]
+    #[case::is_stopped("stopped", 0)]
+    #[case::is_out_of_sight("unknown", 0)]
+    #[case::never_came_to_life("failed", 1)]
+    #[tokio::test]
+    async fn an_instance_holds_its_rules_as_long_as_it_may_run(#[case] state: &str, #[case] steps: usize) {
+        let now = Instant::now();
+        let tags = json!({"k8s.cluster": "kubernetes", "k8s.ports": "1f0c"});
+        let id = "00000000-0000-4000-8000-000000000001";
+        let instance = json!({"id": id, "name": "web", "state": state, "tags": tags});
+        let entry = Arc::new(Entry::detached(serde_json::from_value(instance).unwrap(), now));
+        let wanted = wanted("kubernetes", Known::Everything, &HashMap::new(), &[entry]);
+        let text: FirewallRule = r#"FROM any TO tag "k8s.ports" = "1f0c" ALLOW tcp PORT 80"#.parse().unwrap();
+        let rule = json!({
+            "id": id, "rule": text.to_string(), "enabled": true, "description": "k8s:kubernetes:ports:1f0c:tcp 80",
+        });
+        let rule: Observed = serde_json::from_value(rule).unwrap();
+        assert_eq!(plan(&wanted, &[rule], &Unneeded::new(), Duration::ZERO, now).steps.len(), steps);
     }
 }

@@ -28,7 +28,9 @@ const UNREADABLE: i32 = 1;
 /// The instance has stopped, by itself or by another's hand: the restart policy decides.
 pub(super) fn exited<'a>(draft: &mut Draft<'a>, main: &'a Entry) {
     let was = draft.was;
-    let Some(ended) = was.ended().filter(|_| was.has_run()).cloned().or_else(|| new_end(draft, main)) else {
+    let known = was.ended().filter(|_| was.has_run());
+    let unseen = known.is_some_and(|ended| has_succeeded_since(draft, main, ended));
+    let Some(ended) = known.filter(|_| !unseen).cloned().or_else(|| new_end(draft, main)) else {
         return;
     };
     let phase = match (was.restart_policy(), ended.exit_code) {
@@ -37,7 +39,7 @@ pub(super) fn exited<'a>(draft: &mut Draft<'a>, main: &'a Entry) {
         (RestartPolicy::Never, _) => Some(Phase::Failed),
         (RestartPolicy::OnFailure, _) => None,
     };
-    let restarts = was.restarts();
+    let restarts = was.restarts().saturating_add(i32::from(unseen));
     if let Some(phase) = phase {
         draft.normal(
             "Stopped",
@@ -48,6 +50,16 @@ pub(super) fn exited<'a>(draft: &mut Draft<'a>, main: &'a Entry) {
         return;
     }
     restart(draft, main, ended, restarts);
+}
+
+/// Whether the guest has run once more since the end that the status shows, and reported success, while nobody looked:
+/// the answer to the start was lost, or the process was killed, and the run was short. A success is never the report of
+/// an earlier run, for nothing is started again after one.
+fn has_succeeded_since(draft: &Draft<'_>, main: &Entry, ended: &ContainerStateTerminated) -> bool {
+    let report = main.observed().metadata.get(metadata::EXIT_CODE).and_then(parse);
+    draft.was.restart_policy() == RestartPolicy::OnFailure
+        && ended.exit_code != SUCCESS
+        && report == Some(SUCCESS)
 }
 
 /// Starts the instance when its back-off is over.

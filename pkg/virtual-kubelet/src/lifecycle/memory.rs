@@ -180,7 +180,8 @@ impl Memory {
             Step::Create(request) => self.create.attempted(request, outcome, now),
             Step::FindByName(_) => self.create.looked(outcome, now),
             Step::PreStop(_) => self.pre_stop = PreStop::Ended,
-            Step::RemovePod => self.removed = Some(now),
+            // After a failure the lane's back-off says when to try again.
+            Step::RemovePod => self.removed = (*outcome == Outcome::Done).then_some(now),
             _ => {}
         }
         let Some(lane) = self.lane_of(step) else {

@@ -78,6 +78,10 @@ pub struct Flags {
     // No event of the changefeed tells of rules, so only a list does.
     #[arg(long, default_value = "5m", value_parser = duration, value_name = "DURATION")]
     pub firewall_relist: Duration,
+    /// How long a firewall rule that no pod needs any more stays: a rollout that removes the last pod before it makes the
+    /// next finds it in place
+    #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    pub firewall_grace: Duration,
     /// How long an instance must be without its pod, seen so all the time, before it is deleted as an orphan
     #[arg(long, default_value = "5m", value_parser = duration, value_name = "DURATION")]
     pub orphan_grace: Duration,

@@ -62,6 +62,17 @@ fn a_deletion_while_provisioning_is_repeated_with_a_back_off() {
 }
 
 #[test]
+fn a_removal_that_failed_waits_for_its_back_off_and_not_for_finalizers() {
+    let mut scene = Scene::running().deleted(0).gone(&[1]);
+    for wait in [1, 2, 4] {
+        assert_eq!(scene.steps(), "remove pod");
+        scene = scene.failed(None, true);
+        assert_eq!((scene.steps().as_str(), scene.again()), ("", Some(wait)));
+        scene = scene.after(wait);
+    }
+}
+
+#[test]
 fn a_deletion_that_is_not_confirmed_in_time_is_repeated() {
     let scene = Scene::running().deleted(0).done().expecting(1, Expectation::Gone).after(5);
     assert_eq!(scene.steps(), "");

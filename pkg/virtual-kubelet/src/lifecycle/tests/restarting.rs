@@ -50,6 +50,19 @@ fn a_report_read_after_the_stop_is_seen_through_a_removal_that_is_pending() {
     assert_eq!(scene.container().state.unwrap().terminated.unwrap().exit_code, 5);
 }
 
+#[rstest]
+#[case::the_answer_to_the_start_is_lost(|scene: Scene| scene.failed(None, true))]
+#[case::the_process_is_killed(Scene::restarted)]
+fn a_success_that_nobody_saw_is_not_repeated(#[case] how: fn(Scene) -> Scene) {
+    let scene = Scene::running().policy("OnFailure").with(reporting(1, "3")).accepted();
+    assert_eq!(scene.steps(), "remove k8s:exit-code 1, start 1");
+    // It has run and halted when the instance is seen again.
+    let scene = how(scene).after(40).with(reporting(1, "0")).accepted();
+    assert_eq!((scene.steps().as_str(), scene.status().phase.as_deref()), ("", Some("Succeeded")));
+    assert_eq!(scene.container().restart_count, 1);
+    assert_eq!(scene.container().state.unwrap().terminated.unwrap().exit_code, 0);
+}
+
 /// Runs the instance for this long, stops it, and says how long the restart waits.
 fn crash(scene: Scene, run: u64) -> (Scene, u64) {
     let scene = scene.with(running(1)).accepted().after(run).with(stopped(1));
