@@ -3,6 +3,7 @@
 use runtime::exit::Fatal;
 use runtime::metrics::{Metrics, MetricsError};
 use triton::Client;
+use triton::budget::{Budget, Limits};
 use triton::client::ClientBuilder;
 use triton::config::Config;
 
@@ -10,8 +11,9 @@ use triton::config::Config;
 const BUCKETS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// Finds the key and makes the client. Sends nothing.
-pub(super) async fn client(config: &Config, metrics: &Metrics) -> Result<Client, Fatal> {
+pub(super) async fn client(config: &Config, limits: Limits, metrics: &Metrics) -> Result<Client, Fatal> {
     let builder = Client::configured(config).await.map_err(Fatal::failure)?;
+    let builder = builder.budget(Budget::new(limits));
     counted(builder, metrics).map_err(Fatal::failure)?.build().map_err(Fatal::failure)
 }
 

@@ -71,7 +71,7 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
         Clients::new(&flags.kube.source(), program, flags.kube.limits()).await.map_err(Fatal::failure)?;
     let identity = identity(&std::env::var("HOSTNAME").unwrap_or_default());
     let (elector, claim) = candidate(&clients, flags.election(&identity))?;
-    let client = cloudapi::client(&triton, &metrics).await?;
+    let client = cloudapi::client(&triton, flags.budget(), &metrics).await?;
 
     // Caches are filled on a standby too, so that it acts as soon as it leads.
     let caches = Caches::new();
