@@ -98,6 +98,9 @@ fn settled(written: Result<(), kube::Error>) -> Result<(), ApiError> {
     }
 }
 
+/// Fields of a condition that a strategic merge would keep when the new one has none.
+const CONDITION_FIELDS: [&str; 2] = ["reason", "message"];
+
 /// A strategic merge patch that gives the pod of this UID, as it was observed, this status: what it has and should not
 /// have is removed, fields that this program does not know stay, and conditions of others too.
 fn status_patch(pod: &Pod, uid: &str, status: &PodStatus) -> Value {
@@ -114,6 +117,13 @@ fn status_patch(pod: &Pod, uid: &str, status: &PodStatus) -> Value {
     for name in REPLACED_LISTS {
         if let Some(Value::Array(items)) = patch.get_mut(name) {
             items.push(json!({"$patch": "replace"}));
+        }
+    }
+    if let Some(Value::Array(conditions)) = patch.get_mut("conditions") {
+        for condition in conditions.iter_mut().filter_map(Value::as_object_mut) {
+            for field in CONDITION_FIELDS {
+                condition.entry(field).or_insert(Value::Null);
+            }
         }
     }
     json!({"metadata": {"uid": uid, "resourceVersion": pod.metadata.resource_version}, "status": patch})
@@ -134,9 +144,16 @@ mod tests {
     fn a_patch_removes_what_should_go_and_replaces_addresses() {
         let old = pod(json!({
             "phase": "Pending", "reason": "ProvisioningFailed", "message": "no",
-            "conditions": [{"type": "Foreign", "status": "True"}], "podIPs": [{"ip": "10.0.0.1"}],
+            "conditions": [
+                {"type": "Foreign", "status": "True"},
+                {"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "main"},
+            ],
+            "podIPs": [{"ip": "10.0.0.1"}],
         }));
-        let new = pod(json!({"phase": "Running", "podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}]}));
+        let new = pod(json!({
+            "phase": "Running", "podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}],
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }));
         assert_eq!(
             status_patch(&old, "u", &new.status.unwrap()),
             json!({
@@ -144,6 +161,7 @@ mod tests {
                 "status": {
                     "phase": "Running", "reason": null, "message": null, "podIP": "10.0.0.2",
                     "podIPs": [{"ip": "10.0.0.2"}, {"$patch": "replace"}],
+                    "conditions": [{"type": "Ready", "status": "True", "reason": null, "message": null}],
                 },
             })
         );
