@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use provider::names::tag;
 use runtime::admin::AdminServer;
 use runtime::clients::{Clients, Priority};
 use runtime::config::ConfigError;
@@ -21,6 +22,7 @@ use runtime::shutdown::{DRAIN, Shutdown};
 use runtime::watching::Caches;
 use tokio::sync::watch;
 use triton::reflector::{self, Reflector};
+use triton::types::TagValue;
 use virtual_kubelet::catalog::CatalogKeeper;
 use virtual_kubelet::controller::{self, Controller};
 use virtual_kubelet::node::{Facts, Instances, Keeper, Parts, account};
@@ -76,7 +78,8 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
     // Caches are filled on a standby too, so that it acts as soon as it leads.
     let caches = Caches::new();
     let relist = reflector::Settings::default();
-    let reflector = Reflector::new(client.clone(), relist);
+    let reflector = Reflector::new(client.clone(), relist)
+        .deleting(tag::CLUSTER, TagValue::from(flags.cluster_name.as_str()));
     let instances = reflector.store();
     caches.add(Arc::new(Instances::new(instances.clone(), relist.relist_every, flags.cloudapi_grace)));
     tokio::spawn(reflector.run());
