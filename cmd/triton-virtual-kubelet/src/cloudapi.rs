@@ -9,7 +9,7 @@ use runtime::exit::Fatal;
 use runtime::health::Health;
 use runtime::metrics::{Metrics, MetricsError};
 use triton::Client;
-use triton::budget::{Budget, Priority};
+use triton::budget::{Budget, Limits, Priority};
 use triton::client::ClientBuilder;
 use triton::config::{Config, ENVIRONMENT_PROFILE};
 use virtual_kubelet::settings::CloudApi;
@@ -21,20 +21,22 @@ const BUCKETS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// are in one, which the client follows from then on.
 pub(super) async fn connect(
     cloudapi: CloudApi,
+    limits: Limits,
     clients: &Clients,
     events: &EventRecorder,
     health: &Health,
     metrics: &Metrics,
 ) -> Result<Client, Fatal> {
+    let finish = |builder: ClientBuilder| finish(builder.budget(Budget::new(limits)), metrics);
     let name = match cloudapi {
         CloudApi::Secret(name) => name,
         CloudApi::Settings(config) => {
-            return finish(Client::configured(&config).await.map_err(Fatal::failure)?, metrics);
+            return finish(Client::configured(&config).await.map_err(Fatal::failure)?);
         }
     };
     let load: Load = Arc::new(|contents| Config::load(&contents.environment, Some(ENVIRONMENT_PROFILE)));
     let keeper = Keeper::start(Parts { name, load, clients, events: events.clone(), health });
-    let (client, _) = keeper.map_err(Fatal::failure)?.connect(|builder| finish(builder, metrics)).await?;
+    let (client, _) = keeper.map_err(Fatal::failure)?.connect(finish).await?;
     Ok(client)
 }
 

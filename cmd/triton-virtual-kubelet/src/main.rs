@@ -81,7 +81,7 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
             EventRecorder::start(client, reporter, Timestamp::now)
         }
     };
-    let client = cloudapi::connect(triton, &clients, &events, &health, &metrics);
+    let client = cloudapi::connect(triton, flags.budget(), &clients, &events, &health, &metrics);
     let Some(admin) = admin else {
         let ended = tokio::select! {
             client = client => dry_run::run(&flags, &nodes, &clients, client?, &shutdown).await,

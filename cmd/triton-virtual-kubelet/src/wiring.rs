@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use provider::names::tag;
 use runtime::clients::{Clients, Priority};
 use runtime::events::EventRecorder;
 use runtime::exit::Fatal;
@@ -11,6 +12,7 @@ use runtime::watching::Caches;
 use tokio::sync::watch;
 use triton::Client;
 use triton::reflector::{self, Reflector, Store};
+use triton::types::TagValue;
 use virtual_kubelet::catalog::CatalogKeeper;
 use virtual_kubelet::controller::{self, Controller};
 use virtual_kubelet::node::{Facts, Instances, Keeper, NodeMetrics, Parts, account};
@@ -29,7 +31,8 @@ impl Account {
     /// Begins to read. Needs a tokio runtime.
     pub(super) fn follow(client: Client, flags: &Flags, caches: &Caches) -> Self {
         let relist = reflector::Settings::default();
-        let reflector = Reflector::new(client.clone(), relist);
+        let ours = TagValue::from(flags.cluster_name.as_str());
+        let reflector = Reflector::new(client.clone(), relist).deleting(tag::CLUSTER, ours);
         let instances = reflector.store();
         let cache = Instances::new(instances.clone(), relist.relist_every, flags.cloudapi_grace);
         caches.add(Arc::new(cache));

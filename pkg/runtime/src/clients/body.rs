@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use kube::client::Body;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tower::BoxError;
 
@@ -17,11 +18,17 @@ pub struct BoundedBody {
     inner: Body,
     /// The deadline; `None` for an answer that goes on for as long as both sides like.
     rest: Option<(Pin<Box<Sleep>>, TookTooLong)>,
+    /// The connection is not free for another call before the body has come.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl BoundedBody {
-    pub(super) fn new(inner: Body, rest: Option<(Sleep, TookTooLong)>) -> Self {
-        Self { inner, rest: rest.map(|(sleep, error)| (Box::pin(sleep), error)) }
+    pub(super) fn new(
+        inner: Body,
+        rest: Option<(Sleep, TookTooLong)>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self { inner, rest: rest.map(|(sleep, error)| (Box::pin(sleep), error)), _place: place }
     }
 }
 

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -102,7 +103,7 @@ impl Client {
     /// Not repeated: whoever holds a connection has a policy for losing it.
     pub(crate) async fn upgrade(&self, call: Call, headers: HeaderMap) -> Result<Response<Incoming>, Error> {
         let deadline = Instant::now() + self.deadline.min(ATTEMPT_TIMEOUT);
-        self.admit(&call, deadline).await?;
+        let _place = self.admit(&call, deadline).await?;
         let mut request = self.sign(&call).await?;
         request.headers_mut().extend(headers);
         let response = self.exchange(&call, request, deadline).await?;
@@ -116,7 +117,7 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call, deadline: Instant) -> Result<Reply, Failure> {
-        self.admit(call, deadline).await?;
+        let _place = self.admit(call, deadline).await?;
         let started = Instant::now();
         let deadline = deadline.min(started + ATTEMPT_TIMEOUT);
         let request = self.sign(call).await?;
@@ -140,13 +141,17 @@ impl Client {
         result
     }
 
-    /// Waits for the budget.
-    async fn admit(&self, call: &Call, deadline: Instant) -> Result<(), Error> {
+    /// Waits for the budget, and then for a place among the calls that are under way.
+    async fn admit(&self, call: &Call, deadline: Instant) -> Result<SemaphorePermit<'_>, Error> {
+        let never_sent = |text| call.error(Kind::Timeout, text).never_sent();
         let priority = self.priority.unwrap_or(call.priority);
         let turn = self.shared.budget.acquire(priority);
-        tokio::time::timeout_at(deadline, turn).await.map_err(|_| {
-            call.error(Kind::Timeout, "the account's request budget gave no turn in time").never_sent()
-        })
+        tokio::time::timeout_at(deadline, turn)
+            .await
+            .map_err(|_| never_sent("the account's request budget gave no turn in time"))?;
+        let place = tokio::time::timeout_at(deadline, self.shared.places.acquire()).await;
+        // The semaphore is never closed.
+        place.ok().and_then(Result::ok).ok_or_else(|| never_sent("too many calls wait for their answers"))
     }
 
     async fn sign(&self, call: &Call) -> Result<Request<Full<Bytes>>, Error> {

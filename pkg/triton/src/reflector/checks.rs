@@ -14,13 +14,17 @@ const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// Why an instance is to be read again, from the weakest reason to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
+    /// A write of ours has not been seen yet. Whatever shows it settles it.
+    Unseen,
     /// Something about it changed or is unclear. A list would tell as well.
     Content,
     /// A clean list did not show it.
     Missing,
     /// It was answered with 404.
     NotFound,
-    /// An event or a list said that it is destroyed.
+    /// We deleted it, and an event or a list said that it is destroyed: a list of the destroyed would prove it, too.
+    Deleted,
+    /// An event or a list said that it is destroyed, or proof was asked for.
     Destroyed,
 }
 
@@ -37,7 +41,10 @@ struct Check {
 #[derive(Debug, Default)]
 pub(super) struct Checks {
     by_id: HashMap<InstanceId, Check>,
+    /// Those that only a read settles.
     by_due: BTreeSet<(Instant, InstanceId)>,
+    /// Those of [`Reason::Deleted`].
+    deletions: BTreeSet<(Instant, InstanceId)>,
 }
 
 impl Checks {
@@ -62,9 +69,44 @@ impl Checks {
 
     /// A list that began at `as_of` showed this instance alive: that settles what is not a claim of death.
     pub(super) fn settled_by_list(&mut self, id: InstanceId, as_of: Instant) {
-        let settles = |check: &Check| as_of >= check.since && check.reason < Reason::Destroyed;
+        let settles = |check: &Check| as_of >= check.since && check.reason < Reason::Deleted;
         if self.by_id.get(&id).is_some_and(settles) {
             self.remove(id);
+        }
+    }
+
+    /// All writes to this instance have been seen.
+    pub(super) fn settled_by_sight(&mut self, id: InstanceId) {
+        if self.by_id.get(&id).is_some_and(|check| check.reason == Reason::Unseen) {
+            self.remove(id);
+        }
+    }
+
+    /// How many deletions wait for proof, and since when the first.
+    pub(super) fn deletions(&self, now: Instant) -> Option<(usize, Instant)> {
+        let (oldest, _) = *self.deletions.first().filter(|(due, _)| *due <= now)?;
+        Some((self.deletions.iter().take_while(|(due, _)| *due <= now).count(), oldest))
+    }
+
+    /// Takes all deletions that wait for proof, for one list, sorted by id. They stay listed as in [`Checks::take_due`].
+    pub(super) fn take_deletions(&mut self, now: Instant) -> Vec<InstanceId> {
+        let due = self.deletions.iter().take_while(|(due, _)| *due <= now);
+        let mut ids: Vec<InstanceId> = due.map(|(_, id)| *id).collect();
+        ids.sort_unstable();
+        for id in &ids {
+            if let Some(check) = self.by_id.get(id).copied() {
+                self.put(*id, Check { due: now + LONGEST_RETRY, ..check });
+            }
+        }
+        ids
+    }
+
+    /// Has these deletions proved by reads.
+    pub(super) fn read_deletions(&mut self, ids: &[InstanceId], now: Instant) {
+        for id in ids {
+            if let Some(check) = self.by_id.get(id).copied().filter(|check| check.reason == Reason::Deleted) {
+                self.put(*id, Check { reason: Reason::Destroyed, due: now, ..check });
+            }
         }
     }
 
@@ -101,7 +143,7 @@ impl Checks {
         self.by_due
             .iter()
             .take_while(|(at, _)| *at <= now)
-            .filter(|(_, id)| self.by_id.get(id).is_some_and(|check| check.reason == Reason::Content))
+            .filter(|(_, id)| self.by_id.get(id).is_some_and(|check| check.reason <= Reason::Content))
             .count()
     }
 
@@ -110,7 +152,7 @@ impl Checks {
         let due: Vec<InstanceId> =
             self.by_due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         for id in due {
-            if let Some(check) = self.by_id.get(&id).copied().filter(|check| check.reason == Reason::Content)
+            if let Some(check) = self.by_id.get(&id).copied().filter(|check| check.reason <= Reason::Content)
             {
                 self.put(id, Check { due: until, ..check });
             }
@@ -122,15 +164,24 @@ impl Checks {
         self.by_due.first().map(|(at, _)| *at)
     }
 
+    /// When the next deletion is due that does not wait for proof yet.
+    pub(super) fn next_deletion(&self, now: Instant) -> Option<Instant> {
+        self.deletions.iter().map(|(at, _)| *at).find(|at| *at > now)
+    }
+
     fn put(&mut self, id: InstanceId, check: Check) {
         self.remove(id);
-        self.by_due.insert((check.due, id));
+        self.queue(check.reason).insert((check.due, id));
         self.by_id.insert(id, check);
     }
 
     pub(super) fn remove(&mut self, id: InstanceId) {
         if let Some(old) = self.by_id.remove(&id) {
-            self.by_due.remove(&(old.due, id));
+            self.queue(old.reason).remove(&(old.due, id));
         }
+    }
+
+    fn queue(&mut self, reason: Reason) -> &mut BTreeSet<(Instant, InstanceId)> {
+        if reason == Reason::Deleted { &mut self.deletions } else { &mut self.by_due }
     }
 }

@@ -1,5 +1,6 @@
 //! The reflector's loop: feeds the store from the changefeed, lists and reads.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::checks::Reason;
 use super::index::{Changed, Index, List};
+use super::proofs::{Proofs, Proving};
 use super::relist::Relist;
 use super::store::{Feed, Store};
 use crate::budget::Priority;
@@ -20,7 +22,7 @@ use crate::changefeed::{Changefeed, Event, EventError, Registration};
 use crate::client::{Client, Found};
 use crate::error::{Error, Kind};
 use crate::id::InstanceId;
-use crate::types::ListInstances;
+use crate::types::{Instance, InstanceStateFilter, ListInstances, MAX_PAGE, TagValue};
 
 /// How many instances are read at once.
 const READS_AT_ONCE: usize = 4;
@@ -63,6 +65,8 @@ pub struct Reflector {
     client: Client,
     store: Store,
     settings: Settings,
+    /// Tags of the instances that this process deletes.
+    own: BTreeMap<String, TagValue>,
 }
 
 /// What the feed's task tells the loop.
@@ -73,6 +77,19 @@ enum FeedNews {
 }
 
 type Listing = Pin<Box<dyn Future<Output = Result<List, Error>> + Send>>;
+
+type ListingDestroyed = Pin<Box<dyn Future<Output = Destroyed> + Send>>;
+
+/// What a list of the destroyed showed.
+struct Destroyed {
+    /// The deletions that it was made for, sorted by id.
+    asked: Vec<InstanceId>,
+    /// Those of them that it showed.
+    rows: Vec<Instance>,
+    pages: usize,
+    /// Whether there was nothing more to see.
+    whole: bool,
+}
 
 /// The answer to one read.
 struct Read {
@@ -85,7 +102,15 @@ struct Read {
 impl Reflector {
     /// A reflector with an empty store.
     pub fn new(client: Client, settings: Settings) -> Self {
-        Self { client, store: Store::new(Instant::now()), settings }
+        Self { client, store: Store::new(Instant::now()), settings, own: BTreeMap::new() }
+    }
+
+    /// All instances that this process deletes have this tag. The ends of many are proved by one list, which is so much
+    /// shorter.
+    #[must_use]
+    pub fn deleting(mut self, tag: &str, value: TagValue) -> Self {
+        self.own.insert(tag.to_owned(), value);
+        self
     }
 
     /// The store that this reflector keeps.
@@ -103,6 +128,8 @@ impl Reflector {
     async fn keep_store(self, mut feed: mpsc::Receiver<FeedNews>) {
         let mut relist = Relist::new(Instant::now(), PATIENCE);
         let mut listing: Fuse<Listing> = Fuse::terminated();
+        let mut proofs = Proofs::default();
+        let mut proving: Fuse<ListingDestroyed> = Fuse::terminated();
         let mut reads = FuturesUnordered::new();
         let mut news = Vec::new();
         loop {
@@ -111,11 +138,14 @@ impl Reflector {
             if listing.is_terminated() {
                 if self.store.read().checks.due_for_content(now) > READS_BEFORE_LIST {
                     relist.hurry(now);
-                    let until = relist.due() + self.settings.relist_every;
-                    self.store.change(|index, now| {
-                        index.checks.leave_content_to_list(now, until);
-                        Changed::new()
-                    });
+                    // A list that may not begin yet is not waited for while nobody else needs the calls.
+                    if relist.due() <= now || self.is_contended() {
+                        let until = relist.due() + self.settings.relist_every;
+                        self.store.change(|index, now| {
+                            index.checks.leave_content_to_list(now, until);
+                            Changed::new()
+                        });
+                    }
                 }
                 if relist.due() <= now {
                     relist.begin(now, self.interval());
@@ -123,10 +153,15 @@ impl Reflector {
                     listing = (Box::pin(list(client)) as Listing).fuse();
                 }
             }
+            let prove_at = match proving.is_terminated() {
+                true => self.prove(&mut proofs, &mut proving, now),
+                false => None,
+            };
             for (id, reason) in self.take_due(READS_AT_ONCE.saturating_sub(reads.len())) {
                 reads.push(read(self.client.with_priority(priority(reason)), id, reason));
             }
             let wake = self.wake_at(&relist, listing.is_terminated(), reads.len() < READS_AT_ONCE);
+            let wake = prove_at.map_or(wake, |at| at.min(wake));
             tokio::select! {
                 count = feed.recv_many(&mut news, FEED_QUEUE) => {
                     if count == 0 {
@@ -135,11 +170,58 @@ impl Reflector {
                     self.take_news(news.drain(..), &mut relist);
                 }
                 outcome = &mut listing, if !listing.is_terminated() => self.take_list(outcome, &mut relist),
+                destroyed = &mut proving, if !proving.is_terminated() => {
+                    proofs.ended(destroyed.pages, destroyed.whole);
+                    let Destroyed { asked, rows, .. } = destroyed;
+                    self.store.change(|index, now| index.apply_destroyed(&asked, rows, now));
+                }
                 Some(read) = reads.next() => self.take_read(read),
                 () = self.store.0.asked.notified() => {}
                 () = sleep_until(wake) => {}
             }
         }
+    }
+
+    /// Whether calls wait for the request budget.
+    fn is_contended(&self) -> bool {
+        self.client.budget().usage().waiting.iter().any(|waiting| *waiting > 0)
+    }
+
+    /// Sees to the deletions that wait for proof; when to look again.
+    fn prove(
+        &self,
+        proofs: &mut Proofs,
+        proving: &mut Fuse<ListingDestroyed>,
+        now: Instant,
+    ) -> Option<Instant> {
+        let (waiting, next) = {
+            let index = self.store.read();
+            (index.checks.deletions(now), index.checks.next_deletion(now))
+        };
+        let Some((waiting, oldest)) = waiting else { return next };
+        let decision = proofs.decide(waiting, oldest, self.is_contended(), now);
+        if let Proving::At(at) = decision {
+            return Some(at);
+        }
+        let mut ids = Vec::new();
+        self.store.change(|index, now| {
+            ids = index.checks.take_deletions(now);
+            if decision == Proving::Reads {
+                index.checks.read_deletions(&ids, now);
+            }
+            Changed::new()
+        });
+        if decision == Proving::List {
+            let pages = proofs.begin(ids.len(), now);
+            let filter = ListInstances {
+                state: Some(InstanceStateFilter::Destroyed),
+                tags: self.own.clone(),
+                ..ListInstances::default()
+            };
+            let client = self.client.with_priority(Priority::Safety);
+            *proving = (Box::pin(list_destroyed(client, filter, ids, pages)) as ListingDestroyed).fuse();
+        }
+        next
     }
 
     fn interval(&self) -> Duration {
@@ -245,9 +327,9 @@ impl Reflector {
 
 fn priority(reason: Reason) -> Priority {
     match reason {
-        Reason::Destroyed | Reason::NotFound => Priority::Safety,
+        Reason::Destroyed | Reason::Deleted | Reason::NotFound => Priority::Safety,
         Reason::Missing => Priority::Status,
-        Reason::Content => Priority::Refresh,
+        Reason::Content | Reason::Unseen => Priority::Refresh,
     }
 }
 
@@ -260,6 +342,38 @@ async fn list(client: Client) -> Result<List, Error> {
     let begun = Instant::now();
     let list = client.list_all_instances(&ListInstances::default()).await?;
     Ok(List { begun, clean: list.is_clean(), rows: list.items })
+}
+
+/// Walks a list of destroyed instances until all that were asked for are found, it ends, or so many pages were read. A
+/// failure ends it, too: what it has not shown is read.
+async fn list_destroyed(
+    client: Client,
+    filter: ListInstances,
+    asked: Vec<InstanceId>,
+    most_pages: usize,
+) -> Destroyed {
+    let mut found = Destroyed { asked, rows: Vec::new(), pages: 0, whole: false };
+    let mut offset = 0;
+    while found.pages < most_pages {
+        let page = ListInstances { limit: Some(MAX_PAGE), offset: Some(offset), ..filter.clone() };
+        let list = match client.list_instances(&page).await {
+            Ok(list) => list,
+            Err(error) => {
+                debug!(%error, "the destroyed instances could not be listed; each is read");
+                break;
+            }
+        };
+        let received = list.received();
+        found.pages += 1;
+        found.rows.extend(list.items.into_iter().filter(|row| found.asked.binary_search(&row.id).is_ok()));
+        // Rows may come twice while others come and go; then it ends a page later.
+        if received < MAX_PAGE as usize || found.rows.len() >= found.asked.len() {
+            found.whole = true;
+            break;
+        }
+        offset += received as u64;
+    }
+    found
 }
 
 /// Keeps a changefeed open for ever and passes on what it says.

@@ -28,6 +28,12 @@ const AFTER_BURST: Duration = Duration::from_secs(1);
 /// When a read shows an older instance than was known, the reader may lag: look again after this.
 const AFTER_LAG: Duration = Duration::from_secs(5);
 
+/// An event of an instance that is not known yet is kept for the answer to its creation, which may come later.
+const EARLY_FOR: Duration = Duration::from_secs(30);
+
+/// No more such events are kept: a read tells as well.
+const EARLY_AT_MOST: usize = 4096;
+
 /// A write that the feed has not shown by now is looked for with a read.
 const AFTER_WRITE: Duration = Duration::from_secs(15);
 
@@ -52,6 +58,8 @@ pub(super) struct Index {
     keys: Keys,
     tombstones: Tombstones,
     expiries: BTreeSet<(Instant, InstanceId)>,
+    /// The newest event of each instance that is not known yet, and when it came.
+    early: HashMap<InstanceId, (Instance, Instant)>,
     pub(super) checks: Checks,
 }
 
@@ -117,6 +125,24 @@ impl Index {
         self.bury(id, last, Proof::Destroyed, now)
     }
 
+    /// A list of the destroyed, made for these deletions (sorted by id), showed these instances. Each that it was made for
+    /// and that it shows as deleted is proved gone, as by a 410; the others are read.
+    pub(super) fn apply_destroyed(
+        &mut self,
+        asked: &[InstanceId],
+        rows: Vec<Instance>,
+        now: Instant,
+    ) -> Changed {
+        let mut changed = Changed::new();
+        for row in rows {
+            if row.state.is_deleted() && asked.binary_search(&row.id).is_ok() {
+                changed.extend(self.apply_gone(row.id, Some(row), now));
+            }
+        }
+        self.checks.read_deletions(asked, now);
+        changed
+    }
+
     /// A read of one instance was answered with 404, which proves nothing yet.
     pub(super) fn apply_not_found(&mut self, id: InstanceId, begun: Instant, now: Instant) -> Changed {
         self.checks.settled_by_read(id, begun);
@@ -160,8 +186,14 @@ impl Index {
     /// A create was answered with this instance.
     pub(super) fn apply_created(&mut self, instance: Instance, now: Instant) -> Changed {
         let id = instance.id;
-        let changed = self.observe(instance, Source::Write, Some(now), now);
+        let mut changed = self.observe(instance, Source::Write, Some(now), now);
         // An event may have been faster than the answer; then there is nothing left to wait for.
+        if let Some((event, _)) = self.early.remove(&id)
+            && self.observe(event, Source::Feed, None, now)
+        {
+            self.checks.settled_by_read(id, now);
+            changed = true;
+        }
         if self.entries.get(&id).is_some_and(|entry| entry.source == Source::Write) {
             return self.expect(id, Expectation::Created, now);
         }
@@ -179,7 +211,7 @@ impl Index {
         entry.pending.push(Pending { expectation, expires });
         entry.apply_pending();
         self.expiries.insert((expires, id));
-        self.checks.ask(id, Reason::Content, now, now + AFTER_WRITE);
+        self.checks.ask(id, Reason::Unseen, now, now + AFTER_WRITE);
         self.put(entry);
         vec![id]
     }
@@ -187,6 +219,7 @@ impl Index {
     /// Stops believing the writes that did not come true in time.
     pub(super) fn expire(&mut self, now: Instant) -> Changed {
         let mut changed = Changed::new();
+        self.early.retain(|_, (_, since)| *since + EARLY_FOR > now);
         while let Some(&(at, id)) = self.expiries.first().filter(|(at, _)| *at <= now) {
             self.expiries.remove(&(at, id));
             let Some(entry) = self.entries.get(&id) else {
@@ -221,8 +254,10 @@ impl Index {
             if source == Source::Feed {
                 // Perhaps a late word about an instance that is gone: a read tells.
                 self.checks.ask(id, Reason::Content, now, now + AFTER_BURST);
+                self.keep_early(seen, now);
                 return false;
             }
+            self.early.remove(&id);
             self.put(Entry::new(seen, source, begun.unwrap_or(now), now));
             return true;
         };
@@ -234,6 +269,7 @@ impl Index {
             (Some(seen), Some(known)) => seen.cmp(&known),
             _ => Ordering::Equal,
         };
+        let by_time = by_time.then_with(|| within_one_instant(&seen, entry));
         let same = by_time == Ordering::Equal && seen == *entry.observed;
         match by_time {
             Ordering::Less if !began_later => return false,
@@ -258,6 +294,9 @@ impl Index {
         let changed = !same || waiting != entry.pending.len();
         if changed {
             entry.apply_pending();
+        }
+        if entry.pending.is_empty() {
+            self.checks.settled_by_sight(id);
         }
         self.put(entry);
         changed
@@ -294,8 +333,20 @@ impl Index {
     }
 
     fn ask_about_death(&mut self, id: InstanceId, now: Instant) {
-        if self.entries.contains_key(&id) {
-            self.checks.ask(id, Reason::Destroyed, now, now);
+        if let Some(entry) = self.entries.get(&id) {
+            let reason = if entry.is_deleting() { Reason::Deleted } else { Reason::Destroyed };
+            self.checks.ask(id, reason, now, now);
+        }
+    }
+
+    /// Keeps an event of an instance that is not known yet, unless a newer one is kept.
+    fn keep_early(&mut self, seen: Instance, now: Instant) {
+        let is_older = |kept: &Instance| seen.updated < kept.updated;
+        if self.early.get(&seen.id).is_some_and(|(kept, _)| is_older(kept)) {
+            return;
+        }
+        if self.early.len() < EARLY_AT_MOST || self.early.contains_key(&seen.id) {
+            self.early.insert(seen.id, (seen, now));
         }
     }
 
@@ -353,6 +404,18 @@ impl Index {
 
 fn new_doubt(since: Instant) -> Doubt {
     Doubt { since, missed_lists: 0, first_not_found: None, last_missed: None }
+}
+
+/// Which of two views of the same instant is the later: no instance goes back to provisioning, and what shows a write
+/// of ours is younger than what does not.
+fn within_one_instant(seen: &Instance, entry: &Entry) -> Ordering {
+    let begins = |instance: &Instance| instance.state == InstanceState::Provisioning;
+    match (begins(&entry.observed), begins(seen)) {
+        (true, false) => Ordering::Greater,
+        (false, true) => Ordering::Less,
+        _ if entry.pending.iter().any(|pending| pending.expectation.is_met(seen)) => Ordering::Greater,
+        _ => Ordering::Equal,
+    }
 }
 
 /// Whether an instance that was last in this state would be in a list if it existed. A failed one is not, and

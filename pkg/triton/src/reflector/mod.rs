@@ -25,6 +25,7 @@ mod entry;
 mod index;
 mod keys;
 mod pending;
+mod proofs;
 mod relist;
 mod store;
 mod subscription;

@@ -58,7 +58,10 @@ fn metadata(demand: &Demand, environment: &Environment) -> Metadata {
     if let Some(applied) = Applied::of(demand, environment).text() {
         metadata.insert(key::APPLIED, applied);
     }
-    metadata.insert(key::CNS_STATUS, "down");
+    // CNS answers with running instances only, and one of these is ready as soon as it runs.
+    if demand.earns_readiness {
+        metadata.insert(key::CNS_STATUS, "down");
+    }
     metadata
 }
 

@@ -122,19 +122,18 @@ impl Controller {
     }
 
     /// The rules that all pods and instances need together.
-    pub(super) fn wanted_rules(&self) -> Wanted {
-        let whole = self.caches.missing().is_empty() && self.all_looked_at();
-        let known = if whole { Known::Everything } else { Known::InPart };
+    fn wanted_rules(&self, known: Known) -> Wanted {
         wanted(&self.settings.cluster, known, &self.rules.needs(), &self.instances.entries())
     }
 
     /// The steps by which the rules would be as they should be. Only reads.
     pub(super) async fn preview_rules(&self) -> Result<Vec<RuleStep>, EnsureError> {
-        self.rules.keeper.preview(&self.wanted_rules()).await
+        self.rules.keeper.preview(&self.wanted_rules(self.known())).await
     }
 
     async fn ensure_rules(&self) -> Instant {
-        match self.rules.keeper.ensure(&self.wanted_rules()).await {
+        let known = self.known();
+        match self.rules.keeper.ensure(&self.wanted_rules(known)).await {
             Ok(ensured) => {
                 for failure in &ensured.failures {
                     self.tell_of_rule(failure);
@@ -142,7 +141,7 @@ impl Controller {
                 let soon = Instant::now() + AGAIN;
                 match ensured.again {
                     // Nobody tells when everything is known again, and until then no rule is removed.
-                    Some(again) if !whole => again.min(soon),
+                    Some(again) if known == Known::InPart => again.min(soon),
                     again => again.unwrap_or(soon),
                 }
             }
@@ -168,9 +167,13 @@ impl Controller {
     }
 
     /// Whether the needs of all pods are known.
-    fn all_looked_at(&self) -> bool {
+    fn known(&self) -> Known {
         let needs = self.rules.needs();
-        self.pods.state().iter().filter_map(|pod| PodKey::of(pod)).all(|key| needs.contains_key(&key))
+        let mut keys = self.pods.state().into_iter().filter_map(|pod| PodKey::of(&pod));
+        match self.caches.missing().is_empty() && keys.all(|key| needs.contains_key(&key)) {
+            true => Known::Everything,
+            false => Known::InPart,
+        }
     }
 }
 

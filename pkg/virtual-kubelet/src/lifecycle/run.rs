@@ -20,8 +20,8 @@ use super::status::{Report, Run, State, terminated};
 use super::was::{Phase, RestartPolicy};
 use crate::probes::Verdicts;
 
-/// Only a pod whose instance takes longer than this to be made is given a status that says so: for most of them that
-/// would be one write more in a pod's life, overtaken at once.
+/// Only a pod whose instance takes longer than this to be made is given a status and an event that say so: for most of
+/// them these would be two writes more in a pod's life, overtaken at once.
 pub const PROVISIONING_SHOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// A reboot may show as a stop for this long; after it a stopped instance has stopped by itself.
@@ -34,10 +34,6 @@ const VERDICTS_SETTLE: Duration = Duration::from_secs(10);
 /// Looks after the pod's instance, and answers with its id. `alone` when the pod has no other.
 pub(super) fn look_after<'a>(draft: &mut Draft<'a>, main: &'a Entry, alone: bool) -> InstanceId {
     let was = draft.was;
-    let is_news = super::recorded_instance(was.pod) != Some(main.id());
-    if is_news && !was.has_run() {
-        draft.normal("Provisioning", format!("Instance {} is provisioning", main.id()));
-    }
     let state = &main.observed().state;
     match state {
         InstanceState::Running => running(draft, main),
@@ -70,6 +66,7 @@ fn provisioning<'a>(draft: &mut Draft<'a>, main: &'a Entry, alone: bool) {
         draft.again_at(shown_at);
         return;
     }
+    draft.normal("Provisioning", format!("Instance {} is provisioning", main.id()));
     let state = State::Waiting { reason: "Provisioning", message: None };
     draft.report = Some(Report::of(Phase::Pending, main, Run::first(state)));
 }

@@ -54,6 +54,8 @@ pub struct Demand {
     pub metadata: Metadata,
     /// What the container asks for, also where the package is named.
     pub resources: Resources,
+    /// Whether more than running is asked of the pod before it is ready: a probe, or a readiness gate.
+    pub earns_readiness: bool,
     /// What has no effect, or not the one it seems to have.
     pub warnings: Vec<Warning>,
 }
@@ -191,6 +193,9 @@ impl Demand {
             tags: labels,
             metadata,
             resources,
+            earns_readiness: container.readiness_probe.is_some()
+                || container.startup_probe.is_some()
+                || spec.readiness_gates.as_ref().is_some_and(|gates| !gates.is_empty()),
             warnings,
         };
         demand.tags.extend(demand.own_tags());

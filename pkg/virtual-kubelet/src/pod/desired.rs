@@ -24,8 +24,8 @@ pub struct Desired {
     pub pod_network: Option<NetworkId>,
     /// Its environment.
     pub environment: Environment,
-    /// The request that makes it, with all tags and metadata. `triton.cns.status` is `down` in it: an instance is
-    /// not in DNS until its pod is ready.
+    /// The request that makes it, with all tags and metadata. `triton.cns.status` is `down` in it where readiness must be
+    /// earned: an instance is not in DNS until its pod is ready.
     pub request: CreateInstance,
     /// What the user should be told: what the demand says, and what came up since.
     pub warnings: Vec<Warning>,

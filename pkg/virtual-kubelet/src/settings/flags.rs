@@ -13,6 +13,7 @@ use provider::names::DEFAULT_CLUSTER;
 use runtime::flags::{KubeFlags, LeaderFlags, LogFlags, duration};
 use runtime::leader::LeaderParams;
 use runtime::logs::LogSettings;
+use triton::budget::Limits as Budget;
 
 /// The program's name: in logs, user agents, field managers.
 pub const PROGRAM: &str = "triton-virtual-kubelet";
@@ -70,6 +71,12 @@ pub struct Flags {
     /// How long CloudAPI may be silent before the node is not ready
     #[arg(long, default_value = "2m", value_parser = duration, value_name = "DURATION")]
     pub cloudapi_grace: Duration,
+    /// Requests per second to CloudAPI, in the long run: what it allows the account, or this process' share of that
+    #[arg(long, default_value_t = Budget::default().rate, value_name = "RATE")]
+    pub cloudapi_qps: f64,
+    /// Requests at once to CloudAPI, after a quiet time
+    #[arg(long, default_value_t = Budget::default().burst, value_name = "COUNT")]
+    pub cloudapi_burst: u32,
     /// The private key by which commands of probes and hooks are run in instances, over SSH; if it is encrypted, set
     /// TRITON_VK_SSH_KEY_PASSPHRASE
     #[arg(long, value_name = "FILE")]
@@ -128,6 +135,11 @@ impl Flags {
             _ => settings.level,
         };
         settings
+    }
+
+    /// How many requests CloudAPI gets.
+    pub fn budget(&self) -> Budget {
+        Budget { rate: self.cloudapi_qps, burst: self.cloudapi_burst }
     }
 
     /// The flags of the original that were given and have no effect.

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::changefeed::Event;
 use crate::reflector::index::{Index, List};
+use crate::reflector::pending::Expectation;
 use crate::types::InstanceState;
 
 const SLOTS: u128 = 6;
@@ -19,6 +20,13 @@ const SLOTS: u128 = 6;
 #[derive(Debug, Clone)]
 enum Step {
     Create(u128),
+    /// The answer to the creation arrives, late or never.
+    Answer(u128),
+    /// We delete an instance: that is accepted, and it is destroyed now or later.
+    Delete {
+        slot: u128,
+        now: bool,
+    },
     /// Changes an instance; the clock of `updated` moves by this many milliseconds, perhaps back or not at all.
     Change(u128, i64),
     Fail(u128),
@@ -41,6 +49,11 @@ enum Step {
         failed: u8,
         lied: u8,
     },
+    BeginProof,
+    /// Ends the list of the destroyed that has begun; rows whose bit is set are left out.
+    EndProof {
+        left_out: u8,
+    },
     Wait(u64),
 }
 
@@ -48,6 +61,8 @@ fn step() -> impl Strategy<Value = Step> {
     let slot = 0..SLOTS;
     prop_oneof![
         2 => slot.clone().prop_map(Step::Create),
+        2 => slot.clone().prop_map(Step::Answer),
+        2 => (slot.clone(), any::<bool>()).prop_map(|(slot, now)| Step::Delete { slot, now }),
         4 => (slot.clone(), prop_oneof![Just(0), 1..2000_i64, -2000..0_i64])
             .prop_map(|(slot, ms)| Step::Change(slot, ms)),
         1 => slot.clone().prop_map(Step::Fail),
@@ -58,6 +73,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (any::<u8>(), any::<bool>()).prop_map(|(left_out, clean)| Step::EndList { left_out, clean }),
         3 => Just(Step::BeginReads),
         4 => (any::<u8>(), any::<u8>()).prop_map(|(failed, lied)| Step::EndReads { failed, lied }),
+        2 => Just(Step::BeginProof),
+        2 => any::<u8>().prop_map(|left_out| Step::EndProof { left_out }),
         4 => (0..400_u64).prop_map(Step::Wait),
     ]
 }
@@ -79,6 +96,12 @@ struct World {
     events: Vec<Event>,
     list: Option<(Instant, Vec<Instance>)>,
     reads: Vec<(u128, Instant, Option<Instance>)>,
+    /// What creations will be answered with.
+    answers: BTreeMap<u128, Instance>,
+    /// What was there last of each that is destroyed.
+    last: BTreeMap<u128, Instance>,
+    /// The deletions that a list of the destroyed was begun for, and what it will show.
+    proof: Option<(Vec<InstanceId>, Vec<Instance>)>,
 }
 
 impl World {
@@ -107,6 +130,7 @@ impl World {
 
     fn destroy(&mut self, slot: u128) {
         if let Some(Some(old)) = self.truth.insert(slot, None) {
+            self.last.insert(slot, old.clone());
             self.events.push(Event {
                 id: old.id,
                 published: None,
@@ -116,6 +140,12 @@ impl World {
             });
         }
     }
+}
+
+/// All that are destroyed, as a list of them shows them.
+fn destroyed(world: &World) -> Vec<Instance> {
+    let gone = |last: &Instance| Instance { state: InstanceState::Deleted, ..last.clone() };
+    world.last.values().map(gone).collect()
 }
 
 fn slot_of(id: InstanceId) -> u128 {
@@ -144,14 +174,38 @@ fn play(world: &mut World, index: &mut Index, now: Instant, step: &Step, lies: L
     let living = |world: &World, slot| state(world, slot).is_some();
     match *step {
         // An id is never used again.
-        Step::Create(slot) if !world.truth.contains_key(&slot) => world.set(slot, "provisioning", 1),
+        Step::Create(slot) if !world.truth.contains_key(&slot) => {
+            world.set(slot, "provisioning", 1);
+            world.answers.extend(world.truth.get(&slot).cloned().flatten().map(|made| (slot, made)));
+        }
+        Step::Answer(slot) => {
+            if let Some(made) = world.answers.remove(&slot) {
+                index.apply_created(made, now);
+            }
+        }
+        Step::Delete { slot, now: at_once } if living(world, slot) => {
+            if at_once {
+                world.destroy(slot);
+            }
+            index.expect(id(slot), Expectation::Gone, now);
+        }
+        Step::BeginProof => {
+            let asked = index.checks.take_deletions(now);
+            world.proof = Some((asked, destroyed(world)));
+        }
+        Step::EndProof { left_out } => {
+            if let Some((asked, mut rows)) = world.proof.take() {
+                rows.retain(|row| left_out & (1 << slot_of(row.id)) == 0);
+                index.apply_destroyed(&asked, rows, now);
+            }
+        }
         Step::Change(slot, ms) if living(world, slot) => world.set(slot, "running", ms),
         // Provisioning fails; what runs does not turn into a failed provision.
         Step::Fail(slot) if state(world, slot) == Some(InstanceState::Provisioning) => {
             world.set(slot, "failed", 1);
         }
         Step::Destroy(slot) if living(world, slot) => world.destroy(slot),
-        Step::Create(_) | Step::Change(..) | Step::Fail(_) | Step::Destroy(_) => {}
+        Step::Create(_) | Step::Change(..) | Step::Fail(_) | Step::Destroy(_) | Step::Delete { .. } => {}
         Step::Deliver { which, again } if !world.events.is_empty() => {
             let which = which % world.events.len();
             let event = world.events[which].clone();
@@ -213,11 +267,15 @@ proptest! {
 
         // The lies stop: honest lists and reads, no events.
         world.reads.clear();
+        world.proof = None;
         for _ in 0..4 {
             now += Duration::from_secs(310);
             index.apply_list(List { begun: now, rows: world.listable(), clean: true }, now);
             for _ in 0..4 {
                 now += Duration::from_secs(310);
+                index.expire(now);
+                let asked = index.checks.take_deletions(now);
+                index.apply_destroyed(&asked, destroyed(&world), now);
                 begin_reads(&mut world, &mut index, now);
                 for read in std::mem::take(&mut world.reads) {
                     end_read(&world, &mut index, read, now);
@@ -234,5 +292,6 @@ proptest! {
             }
         }
         prop_assert!(index.checks.next_due().is_none(), "a quiet account needs no reads");
+        prop_assert!(index.checks.deletions(now).is_none(), "nor proofs");
     }
 }

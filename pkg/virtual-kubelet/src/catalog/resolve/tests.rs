@@ -71,9 +71,24 @@ fn a_pod_without_wishes_makes_exactly_this_request() {
             "tag.k8s.pod": "web",
             "tag.k8s.uid": "5f0c9a34-6f5d-4a2b-9a7e-0c3f8d1b2a10",
             "tag.k8s.resources": "cpu=0m,memory=0,storage=0",
-            "metadata.triton.cns.status": "down",
         })
     );
+}
+
+#[rstest]
+#[case::nothing_to_wait_for(json!({}), None)]
+#[case::a_readiness_probe(json!({"containers": [{"name": "web", "image": "base", "readinessProbe": {}}]}), Some("down"))]
+#[case::a_startup_probe(json!({"containers": [{"name": "web", "image": "base", "startupProbe": {}}]}), Some("down"))]
+#[case::a_readiness_gate(json!({"readinessGates": [{"conditionType": "example.com/a"}]}), Some("down"))]
+fn an_instance_begins_outside_of_dns_where_readiness_must_be_earned(
+    #[case] spec: Value,
+    #[case] status: Option<&str>,
+) {
+    let pod =
+        plain(&[json!({"spec": {"containers": [{"name": "web", "image": "base"}]}}), json!({"spec": spec})]);
+    let catalog = Catalog { default_network: Some(id(24)), ..catalog() };
+    let desired = desired(&pod, &catalog).unwrap();
+    assert_eq!(desired.request.metadata.get("triton.cns.status"), status);
 }
 
 #[rstest]

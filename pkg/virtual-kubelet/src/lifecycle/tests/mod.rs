@@ -77,6 +77,7 @@ fn desired() -> Desired {
         labels: BTreeSet::new(),
         metadata: triton::types::Metadata::new(),
         resources: crate::pod::Resources::default(),
+        earns_readiness: true,
         warnings: Vec::new(),
     };
     let image = json!({"id": Uuid::from_u128(7), "name": "ubuntu", "version": "1"});

@@ -96,8 +96,10 @@ fn times_are_written_in_whole_seconds_as_the_server_keeps_them() {
 fn provisioning_is_written_only_if_it_takes_its_time() {
     let scene = Scene::new().acted(|_, _| Outcome::Found(id(1)));
     let scene = scene.with(instance(1, "provisioning", json!({"primaryIp": null, "ips": [], "nics": []})));
-    assert_eq!((scene.plan().status, scene.again()), (None, Some(1)));
-    let scene = scene.accepted().after(1).accepted();
+    assert_eq!((scene.plan().status, reasons(&scene.plan()), scene.again()), (None, vec![], Some(1)));
+    let scene = scene.accepted().after(1);
+    assert_eq!(reasons(&scene.plan()), ["Provisioning"]);
+    let scene = scene.accepted();
     let container = scene.container();
     assert_eq!(container.state.unwrap().waiting.unwrap().reason.as_deref(), Some("Provisioning"));
     assert_eq!(container.container_id, Some(container_id(id(1))));
