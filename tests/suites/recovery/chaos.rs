@@ -212,7 +212,6 @@ fn number(variable: &str) -> Option<u64> {
 /// A fifth of all calls go wrong, the changefeed loses events and is cut, instances fail, the process is killed; and when
 /// that is over there is exactly what there should be.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "whoever sees it fail needs the seed")]
 async fn after_chaos_there_is_exactly_what_there_should_be() {
     let seed = number("TRITON_CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..));
     let lives = number("TRITON_CHAOS_LIVES").map_or(LIVES, |lives| usize::try_from(lives).unwrap());
