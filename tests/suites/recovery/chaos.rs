@@ -35,9 +35,9 @@ const DEPLOYMENTS: u32 = 4;
 /// While so many pods are on their way to life or to their end, no more are set on it: they are to live.
 const ON_THEIR_WAY: usize = 16;
 
-/// How long it may take until all is as it should be once nothing goes wrong any more: the longest back-offs of the
-/// kubelet are five minutes.
-const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+/// All is as it should be within this time once nothing goes wrong any more. It takes some ten seconds; the list of rules
+/// and that of instances are read every five minutes only, and must not be what mends things.
+const SETTLES_WITHIN: Duration = Duration::from_secs(100);
 
 /// An orphan goes soon: pods are deleted by force while no process looks.
 const FLAGS: [&str; 3] = ["--leader-elect=false", "--firewall-grace=1s", "--orphan-grace=5s"];
@@ -212,7 +212,6 @@ fn number(variable: &str) -> Option<u64> {
 /// A fifth of all calls go wrong, the changefeed loses events and is cut, instances fail, the process is killed; and when
 /// that is over there is exactly what there should be.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "whoever sees it fail needs the seed")]
 async fn after_chaos_there_is_exactly_what_there_should_be() {
     let seed = number("TRITON_CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..));
     let lives = number("TRITON_CHAOS_LIVES").map_or(LIVES, |lives| usize::try_from(lives).unwrap());

@@ -143,16 +143,9 @@ pub(super) async fn until(
     bound: Duration,
     condition: impl AsyncFn() -> Result<(), String>,
 ) -> Result<(), String> {
-    let begun = Instant::now();
-    let deadline = begun + bound;
+    let deadline = Instant::now() + bound;
     loop {
-        let now = condition().await;
-        if std::env::var("TRACE").is_ok()
-            && let Err(m) = &now
-        {
-            eprintln!("{:?} {m}", begun.elapsed());
-        }
-        match now {
+        match condition().await {
             Ok(()) => return Ok(()),
             Err(missing) if Instant::now() > deadline => {
                 return Err(format!("not within {bound:?}: {missing}"));

@@ -18,7 +18,6 @@ const MOST: usize = 600;
 
 /// A life is recorded; then each call of it is hit by each fault in a life of its own. All end well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "the table of points is what a reader wants to see")]
 async fn every_call_may_fail_or_be_the_last() {
     let nodes: Vec<String> = (0..MOST).map(|n| format!("life-{n}")).collect();
     let cluster = Cluster::start(&nodes).await.unwrap();
