@@ -16,6 +16,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(300);
 pub(super) enum Reason {
     /// A write of ours has not been seen yet. Whatever shows it settles it.
     Unseen,
+    /// Two views of the same instant differ. A later one settles it.
+    Tie,
     /// Something about it changed or is unclear. A list would tell as well.
     Content,
     /// A clean list did not show it.
@@ -80,6 +82,18 @@ impl Checks {
         if self.by_id.get(&id).is_some_and(|check| check.reason == Reason::Unseen) {
             self.remove(id);
         }
+    }
+
+    /// A later view came than those that differ.
+    pub(super) fn settled_by_later(&mut self, id: InstanceId) {
+        if self.by_id.get(&id).is_some_and(|check| check.reason == Reason::Tie) {
+            self.remove(id);
+        }
+    }
+
+    /// Whether this instance is to be read.
+    pub(super) fn contains(&self, id: InstanceId) -> bool {
+        self.by_id.contains_key(&id)
     }
 
     /// How many deletions wait for proof, and since when the first.

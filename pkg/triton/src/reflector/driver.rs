@@ -329,7 +329,7 @@ fn priority(reason: Reason) -> Priority {
     match reason {
         Reason::Destroyed | Reason::Deleted | Reason::NotFound => Priority::Safety,
         Reason::Missing => Priority::Status,
-        Reason::Content | Reason::Unseen => Priority::Refresh,
+        Reason::Content | Reason::Tie | Reason::Unseen => Priority::Refresh,
     }
 }
 

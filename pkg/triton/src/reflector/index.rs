@@ -25,6 +25,9 @@ const NOT_FOUND_AGAIN: Duration = Duration::from_secs(300);
 /// Events come in bursts (stopping, stopped, nics, …): one read after the burst is enough.
 const AFTER_BURST: Duration = Duration::from_secs(1);
 
+/// Two different views of one millisecond are settled by a read after this, unless a third settles it before.
+const AFTER_TIE: Duration = Duration::from_millis(100);
+
 /// When a read shows an older instance than was known, the reader may lag: look again after this.
 const AFTER_LAG: Duration = Duration::from_secs(5);
 
@@ -257,7 +260,6 @@ impl Index {
                 self.keep_early(seen, now);
                 return false;
             }
-            self.early.remove(&id);
             self.put(Entry::new(seen, source, begun.unwrap_or(now), now));
             return true;
         };
@@ -275,10 +277,11 @@ impl Index {
             Ordering::Less if !began_later => return false,
             Ordering::Less => self.checks.ask(id, Reason::Content, now, now + AFTER_LAG),
             Ordering::Equal if !same && !began_later => {
-                self.checks.ask(id, Reason::Content, now, now + AFTER_BURST);
+                self.checks.ask(id, Reason::Tie, now, now + AFTER_TIE);
                 return false;
             }
-            Ordering::Equal | Ordering::Greater => {}
+            Ordering::Equal => {}
+            Ordering::Greater => self.checks.settled_by_later(id),
         }
         let mut entry = Entry::clone(entry);
         entry.as_of = begun.unwrap_or(now).max(entry.as_of);
@@ -297,6 +300,8 @@ impl Index {
         }
         if entry.pending.is_empty() {
             self.checks.settled_by_sight(id);
+        } else if !self.checks.contains(id) {
+            self.checks.ask(id, Reason::Unseen, now, now + AFTER_WRITE);
         }
         self.put(entry);
         changed
@@ -406,13 +411,14 @@ fn new_doubt(since: Instant) -> Doubt {
     Doubt { since, missed_lists: 0, first_not_found: None, last_missed: None }
 }
 
-/// Which of two views of the same instant is the later: no instance goes back to provisioning, and what shows a write
-/// of ours is younger than what does not.
+/// Which of two views of the same instant is the later: no instance goes back to provisioning, or from stopped to
+/// stopping, and what shows a write of ours is younger than what does not.
 fn within_one_instant(seen: &Instance, entry: &Entry) -> Ordering {
-    let begins = |instance: &Instance| instance.state == InstanceState::Provisioning;
-    match (begins(&entry.observed), begins(seen)) {
-        (true, false) => Ordering::Greater,
-        (false, true) => Ordering::Less,
+    use InstanceState::{Provisioning, Stopped, Stopping};
+    match (&entry.observed.state, &seen.state) {
+        (Provisioning, Provisioning) => Ordering::Equal,
+        (Provisioning, _) | (Stopping, Stopped) => Ordering::Greater,
+        (_, Provisioning) | (Stopped, Stopping) => Ordering::Less,
         _ if entry.pending.iter().any(|pending| pending.expectation.is_met(seen)) => Ordering::Greater,
         _ => Ordering::Equal,
     }

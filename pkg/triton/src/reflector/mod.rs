@@ -11,7 +11,8 @@
 //! - An event is a hint. It is applied when it is newer than what is known, by the instance's `updated` time;
 //!   what it leaves unclear is read again.
 //! - A row missing from a list is a doubt, which a read of that instance settles.
-//! - An instance is gone on a 410 for that very instance, or on a 404 that was repeated after at least
+//! - An instance is gone on a 410 for that very instance, on its row in state `deleted` in a list of the destroyed that was
+//!   made to prove the deletions of this process ([`Reflector::deleting`]), or on a 404 that was repeated after at least
 //!   [`NOT_FOUND_APART`] with a clean list in between that showed others but not it, unless its last known
 //!   state is one that lists do not show. Nothing else removes one.
 //! - An error removes nothing and changes nothing.

@@ -101,10 +101,19 @@ fn two_versions_of_the_same_millisecond_are_settled_by_a_read() {
     let mut story = Story::listed([1]);
     story.event(10, &instance(1, "running", 200, 2));
     assert!(story.event(11, &instance(1, "running", 200, 3)).is_empty());
-    assert_eq!(story.due(12), [(id(1), Reason::Content)]);
+    assert_eq!(story.due(12), [(id(1), Reason::Tie)]);
     let begun = story.at(12);
     story.index.apply_found(instance(1, "running", 200, 3), begun, begun);
     assert_eq!(story.rev(1), rev(3));
+    assert!(story.due(3600).is_empty());
+}
+
+#[test]
+fn a_later_version_settles_them_too() {
+    let mut story = Story::listed([1]);
+    story.event(10, &instance(1, "running", 200, 2));
+    story.event(10, &instance(1, "running", 200, 3));
+    assert_eq!(story.event(10, &instance(1, "running", 201, 4)), [id(1)]);
     assert!(story.due(3600).is_empty());
 }
 
@@ -134,6 +143,93 @@ fn an_event_about_an_unknown_instance_is_a_reason_to_read_it() {
     assert!(story.event(10, &instance(2, "provisioning", 500, 0)).is_empty());
     assert!(!story.exists(2));
     assert_eq!(story.due(12), [(id(2), Reason::Content)]);
+}
+
+#[test]
+fn within_one_millisecond_nothing_goes_back_to_provisioning_and_what_we_asked_for_came_later() {
+    let mut story = Story::listed([1]);
+    let now = story.at(10);
+    story.index.apply_created(instance(2, "provisioning", 500, 0), now);
+    assert_eq!(story.event(11, &instance(2, "running", 500, 0)), [id(2)]);
+    assert!(story.event(11, &instance(2, "provisioning", 500, 0)).is_empty());
+    assert_eq!(story.index.get(id(2)).unwrap().observed().state, InstanceState::Running);
+
+    let now = story.at(20);
+    story.index.expect(id(2), Expectation::State(InstanceState::Stopped), now);
+    assert_eq!(story.event(20, &instance(2, "stopped", 500, 0)), [id(2)]);
+    assert!(story.due(3600).is_empty(), "all is seen: {:?}", story.due(3600));
+}
+
+#[test]
+fn an_event_that_is_faster_than_the_answer_to_a_creation_is_not_lost() {
+    let mut story = Story::listed([1]);
+    story.event(10, &instance(2, "provisioning", 500, 0));
+    story.event(10, &instance(2, "running", 700, 1));
+    story.event(10, &instance(2, "provisioning", 500, 0));
+    let now = story.at(10);
+    assert_eq!(story.index.apply_created(instance(2, "provisioning", 500, 0), now), [id(2)]);
+    let entry = story.index.get(id(2)).unwrap();
+    assert_eq!((&entry.observed().state, entry.pending().len()), (&InstanceState::Running, 0));
+    assert!(story.due(3600).is_empty(), "there is nothing to read");
+}
+
+#[test]
+fn a_write_is_looked_for_unless_it_is_seen() {
+    for (seen, due) in [(false, vec![(id(1), Reason::Unseen)]), (true, vec![])] {
+        let mut story = Story::listed([1]);
+        let now = story.at(10);
+        story.index.expect(id(1), Expectation::State(InstanceState::Stopped), now);
+        if seen {
+            story.event(11, &instance(1, "stopped", 500, 0));
+        }
+        assert_eq!(story.due(26), due);
+    }
+}
+
+/// Instance 1, deleted by us and said to be destroyed.
+fn said_to_be_destroyed() -> Story {
+    let mut story = Story::listed([1, 2]);
+    let now = story.at(10);
+    story.index.expect(id(1), Expectation::Gone, now);
+    story.event(11, &instance(1, "destroyed", 500, 0));
+    story
+}
+
+#[test]
+fn a_deletion_of_ours_is_proved_by_a_list_of_the_destroyed() {
+    let mut story = said_to_be_destroyed();
+    assert!(story.exists(1), "an event is a claim");
+    assert!(story.due(12).is_empty(), "it waits for others");
+    let now = story.at(12);
+    assert_eq!(story.index.checks.deletions(now), Some((1, story.at(11))));
+    let asked = story.index.checks.take_deletions(now);
+    let rows = vec![instance(1, "deleted", 500, 0), instance(2, "deleted", 500, 0)];
+    assert_eq!(story.index.apply_destroyed(&asked, rows, now), [id(1)]);
+    assert_eq!(story.index.tombstone(id(1)).unwrap().proof, Proof::Destroyed);
+    assert!(story.exists(2), "nobody asked about it");
+    assert!(story.due(12).is_empty());
+}
+
+#[test]
+fn a_deletion_that_such_a_list_does_not_show_is_read() {
+    for rows in [vec![], vec![instance(1, "running", 500, 0)], vec![instance(1, "failed", 500, 0)]] {
+        let mut story = said_to_be_destroyed();
+        let now = story.at(12);
+        let asked = story.index.checks.take_deletions(now);
+        assert!(story.index.checks.deletions(now).is_none(), "the list is under way");
+        assert!(story.index.apply_destroyed(&asked, rows, now).is_empty());
+        assert!(story.exists(1));
+        assert_eq!(story.due(12), [(id(1), Reason::Destroyed)]);
+    }
+}
+
+#[test]
+fn who_asks_for_proof_gets_a_read() {
+    let mut story = said_to_be_destroyed();
+    let now = story.at(12);
+    story.index.checks.ask(id(1), Reason::Destroyed, now, now);
+    assert!(story.index.checks.deletions(now).is_none());
+    assert_eq!(story.due(12), [(id(1), Reason::Destroyed)]);
 }
 
 #[test]
