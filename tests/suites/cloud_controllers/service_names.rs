@@ -57,13 +57,17 @@ async fn a_name_of_others_is_not_taken_before_it_is_free() {
 #[tokio::test]
 async fn entries_that_cannot_be_written_are_told_and_disturb_no_other_node() {
     let mut stage = Stage::set().await;
-    stage.start_controllers().await;
-    let (m1, m2, m3) = (stage.join("m1").await, stage.join("m2").await, stage.join("m3").await);
+    let (m1, m2) = (stage.machine("m1").await, stage.machine("m2").await);
     stage.write_tag(&m1, "web-default:22").await;
+    stage.until_tag(&m1, "web-default:22").await;
     let others = [("triton.cns.services", "old:1"), ("k8s.cns", "old:1"), ("k8s.cluster", "another")];
     let others = others.map(|(key, value)| (key.to_owned(), TagValue::from(value)));
     stage.account.add_tags(m2.id, &Tags::from_iter(others)).await.unwrap();
     stage.until_tag(&m2, "old:1").await;
+    stage.start_controllers().await;
+    stage.enrol(&m1).await;
+    stage.enrol(&m2).await;
+    let m3 = stage.join("m3").await;
     stage.balance("shop", 30080, json!({})).await;
     stage.endpoints("shop", &[("m1", "ready", "10.1.0.1")]).await;
     stage.until_tag(&m3, "shop-default:30080").await;

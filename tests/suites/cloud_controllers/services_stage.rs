@@ -20,9 +20,14 @@ impl Stage {
     /// A machine that has joined as a Node.
     pub(super) async fn join(&self, name: &str) -> Instance {
         let machine = self.machine(name).await;
-        self.register(name, &machine.id.to_string(), json!({})).await;
-        self.until_initialised(name).await;
+        self.enrol(&machine).await;
         machine
+    }
+
+    /// A machine joins under its name.
+    pub(super) async fn enrol(&self, machine: &Instance) {
+        self.register(&machine.name, &machine.id.to_string(), json!({})).await;
+        self.until_initialised(&machine.name).await;
     }
 
     /// The Services, as an administrator sees them.

@@ -97,8 +97,9 @@ impl Stage {
         let source = Source::from_flag(Some(self.kubeconfig.clone()));
         let clients = Clients::new(&source, "ccm/1", Limits { rate: 100.0, burst: 200 }).await.unwrap();
         let mut params = LeaderParams::new("kube-system", "cloud-controller-manager", "test", "ccm");
-        params.lease_duration = Duration::from_secs(3);
-        params.renew_deadline = Duration::from_secs(2);
+        // Longer than a busy machine stands still, for nobody starts the controllers again when they have lost the lease.
+        params.lease_duration = Duration::from_secs(12);
+        params.renew_deadline = Duration::from_secs(10);
         params.retry_period = Duration::from_millis(500);
         let election = clients.election().unwrap();
         let (elector, claim) =
