@@ -24,7 +24,7 @@ use super::process::Victim;
 use super::virtual_node::{VirtualNode, data_center};
 
 /// So many pods live in CI. `TRITON_CHAOS_LIVES` says otherwise.
-const LIVES: usize = 100;
+const LIVES: usize = 80;
 
 /// The port of the first Deployment's pods; each Deployment has one of its own, and so a firewall rule.
 const FIRST_PORT: u32 = 8000;
