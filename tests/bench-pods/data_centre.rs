@@ -26,7 +26,7 @@ const VLAN: u16 = 2;
 /// `triton-sim serve`.
 #[derive(Debug)]
 pub(crate) struct DataCentre {
-    pub(crate) process: Process,
+    _process: Process,
     /// How to reach it, for the kubelet.
     pub(crate) variables: Vec<(String, String)>,
     /// The account, seen from outside.
@@ -92,7 +92,7 @@ impl DataCentre {
                 },
             )
             .await?;
-        Ok(Self { process, variables, account, network: network.id.to_string() })
+        Ok(Self { _process: process, variables, account, network: network.id.to_string() })
     }
 
     /// How often each operation was asked for since the last time.
@@ -113,6 +113,9 @@ impl DataCentre {
 
 /// Calls per pod, most first.
 pub(crate) fn per_pod(calls: &Calls, pods: usize) -> String {
+    if calls.is_empty() {
+        return "none".to_owned();
+    }
     let mut counted: Vec<(&String, u64)> = calls.iter().map(|(name, count)| (name, *count)).collect();
     counted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let total: u64 = counted.iter().map(|(_, count)| count).sum();

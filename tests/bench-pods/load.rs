@@ -188,11 +188,6 @@ impl Pods {
         }
     }
 
-    /// How far all are.
-    pub(crate) fn progress(&self) -> Progress {
-        *self.progress.borrow()
-    }
-
     /// The life of a pod.
     pub(crate) fn life(&self, name: &str) -> Option<Life> {
         self.lives().get(name).copied()

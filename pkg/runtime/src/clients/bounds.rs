@@ -19,8 +19,8 @@ use crate::leader::Claim;
 
 /// How many calls of one client are under way at once, watches aside. kube's connections carry one call each, and to
 /// open one costs more than most calls: a thousand pods that change together would have a thousand TLS handshakes.
-/// With answers in 10 ms this is 3,200 calls a second.
-const AT_ONCE: usize = 32;
+/// With answers in 10 ms this is 1,600 calls a second.
+const AT_ONCE: usize = 16;
 
 /// The layer. Around a service that can be cloned, such as a [`kube::Client`]'s.
 ///

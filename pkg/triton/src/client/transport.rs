@@ -119,12 +119,8 @@ impl Client {
     async fn attempt(&self, call: &Call, deadline: Instant) -> Result<Reply, Failure> {
         let _place = self.admit(call, deadline).await?;
         let started = Instant::now();
-        let deadline = deadline.min(started + ATTEMPT_TIMEOUT);
-        let request = self.sign(call).await?;
-        let result = match self.exchange(call, request, deadline).await {
-            Ok(response) => self.read(call, response, deadline).await,
-            Err(error) => Err(error.into()),
-        };
+        // Boxed, because calls wait for the budget by the thousand and most of what one needs it needs from here on.
+        let result = Box::pin(self.perform(call, deadline.min(started + ATTEMPT_TIMEOUT))).await;
         let kind = result.as_ref().err().map(|failure| failure.error.kind());
         if let Some(observer) = &self.shared.observer {
             observer(&Outcome { operation: call.operation, error: kind, took: started.elapsed() });
@@ -139,6 +135,12 @@ impl Client {
             Err(_) => {}
         }
         result
+    }
+
+    async fn perform(&self, call: &Call, deadline: Instant) -> Result<Reply, Failure> {
+        let request = self.sign(call).await?;
+        let response = self.exchange(call, request, deadline).await?;
+        self.read(call, response, deadline).await
     }
 
     /// Waits for the budget, and then for a place among the calls that are under way.

@@ -62,7 +62,7 @@ pub(super) struct Index {
     tombstones: Tombstones,
     expiries: BTreeSet<(Instant, InstanceId)>,
     /// The newest event of each instance that is not known yet, and when it came.
-    early: HashMap<InstanceId, (Instance, Instant)>,
+    early: HashMap<InstanceId, (Box<Instance>, Instant)>,
     pub(super) checks: Checks,
 }
 
@@ -192,7 +192,7 @@ impl Index {
         let mut changed = self.observe(instance, Source::Write, Some(now), now);
         // An event may have been faster than the answer; then there is nothing left to wait for.
         if let Some((event, _)) = self.early.remove(&id)
-            && self.observe(event, Source::Feed, None, now)
+            && self.observe(*event, Source::Feed, None, now)
         {
             self.checks.settled_by_read(id, now);
             changed = true;
@@ -351,7 +351,7 @@ impl Index {
             return;
         }
         if self.early.len() < EARLY_AT_MOST || self.early.contains_key(&seen.id) {
-            self.early.insert(seen.id, (seen, now));
+            self.early.insert(seen.id, (Box::new(seen), now));
         }
     }
 

@@ -9,6 +9,7 @@ use provider::names::tag;
 use provider::owner::Owner;
 use runtime::events::Happening;
 use runtime::exit::one_line;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use triton::reflector::Entry;
 use triton::types::{InstanceAction, TagValue};
@@ -21,41 +22,56 @@ use crate::pod::PodKey;
 use crate::probes::Verdicts;
 
 impl Controller {
-    /// Looks at a pod: makes the plan and carries it out.
-    pub(super) async fn look(self: &Arc<Self>, key: &PodKey) {
+    /// Looks at a pod: makes the plan and carries it out. The place is free for another look when the plan is made.
+    pub(super) async fn look(self: &Arc<Self>, key: &PodKey, place: SemaphorePermit<'_>) {
         let mut record = self.records.take(key);
         if let Some((step, outcome)) = self.hooks.take(key) {
             record.memory.record(&step, &outcome, now());
         }
         let keep = match self.pod(key) {
             Some(pod) => {
-                self.look_at_pod(key, &pod, &mut record).await;
+                if let Some(steps) = self.plan_for(key, &pod, &mut record).await {
+                    drop(place);
+                    self.take_steps(key, &pod, &steps, &mut record).await;
+                }
                 true
             }
-            None => self.look_at_departed(key, &mut record).await,
+            None => {
+                drop(place);
+                self.look_at_departed(key, &mut record).await
+            }
         };
         if keep {
             self.records.put(key, record);
         }
     }
 
-    async fn look_at_pod(self: &Arc<Self>, key: &PodKey, pod: &Arc<Pod>, record: &mut Record) {
+    /// Makes the plan for a pod and writes its status: the steps that remain. None while the API server does not take the
+    /// status, or the watch does not show it.
+    async fn plan_for(
+        self: &Arc<Self>,
+        key: &PodKey,
+        pod: &Arc<Pod>,
+        record: &mut Record,
+    ) -> Option<Vec<Step>> {
         if let Some(until) = record.awaits(pod, Instant::now()) {
-            return self.queue.ask_at(key, until);
+            self.queue.ask_at(key, until);
+            return None;
         }
         let (instances, wish) = self.see(key, pod);
         let verdicts = self.probe(key, pod);
         let plan = plan(&self.observe(pod, &wish, &instances, record, verdicts));
         if let Some(status) = &plan.status {
-            match self.writer.write_status(pod, key, status).await {
-                Ok(true) => record.wrote(pod, Instant::now()),
-                // The watch brings what it has become, and with it another look.
-                Ok(false) => return self.queue.ask_at(key, record.failed(Instant::now())),
-                Err(error) => {
-                    tracing::warn!(pod = %key, error = %one_line(&error), "the status could not be written");
-                    return self.queue.ask_at(key, record.failed(Instant::now()));
-                }
+            let written = self.writer.write_status(pod, key, status).await;
+            if let Err(error) = &written {
+                tracing::warn!(pod = %key, error = %one_line(error), "the status could not be written");
             }
+            if !written.unwrap_or(false) {
+                // When it has changed, the watch brings what it has become, and with it another look.
+                self.queue.ask_at(key, record.failed(Instant::now()));
+                return None;
+            }
+            record.wrote(pod, Instant::now());
         }
         // Before any step: one that is interrupted is remembered as one that may have taken effect.
         record.memory = plan.memory;
@@ -65,7 +81,11 @@ impl Controller {
         if let Some(at) = plan.again {
             self.queue.ask_at(key, at);
         }
-        for step in &plan.steps {
+        Some(plan.steps)
+    }
+
+    async fn take_steps(self: &Arc<Self>, key: &PodKey, pod: &Arc<Pod>, steps: &[Step], record: &mut Record) {
+        for step in steps {
             if let Step::PreStop(id) = step {
                 self.start_hook(key, pod, *id);
                 continue;

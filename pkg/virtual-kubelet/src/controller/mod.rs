@@ -41,6 +41,7 @@ use runtime::leader::Claim;
 use runtime::metrics::{Metrics, MetricsError};
 use runtime::queue::Queue;
 use runtime::watching::Caches;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use triton::Client;
 use triton::reflector::{Lookup, Store};
@@ -69,6 +70,10 @@ use crate::ssh::Connector;
 /// How many pods are looked at at once. A look that waits for CloudAPI waits in the request budget, whose queue has
 /// priorities; so this is large enough for deletions to get there while a thousand creates wait.
 const LOOKS_AT_ONCE: usize = 4096;
+
+/// How many of these make their plan and write their status at once; the others have no memory of their own yet. More
+/// than calls to the API server are under way.
+const PLANS_AT_ONCE: usize = 64;
 
 /// Which pods a controller runs, and where. Several nodes have one controller, so that they share caches, the request
 /// budget and the cluster's firewall rules.
@@ -137,6 +142,8 @@ pub struct Controller {
     caches: Caches,
     claim: Claim,
     meters: Meters,
+    /// Places for plans in the making.
+    places: Semaphore,
 }
 
 impl Controller {
@@ -207,6 +214,7 @@ impl Controller {
             caches: parts.caches,
             claim: parts.claim,
             meters,
+            places: Semaphore::new(PLANS_AT_ONCE),
         }))
     }
 
@@ -236,7 +244,11 @@ impl Controller {
             let this = Arc::clone(self);
             async move {
                 this.meters.waiting.set(i64::try_from(this.queue.len()).unwrap_or(i64::MAX));
-                this.look(&key).await;
+                // The semaphore is never closed.
+                if let Ok(place) = this.places.acquire().await {
+                    // Boxed, so that those that wait for a place are small.
+                    Box::pin(this.look(&key, place)).await;
+                }
             }
         };
         self.queue.work(LOOKS_AT_ONCE, look).await;
