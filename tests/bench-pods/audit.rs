@@ -77,7 +77,8 @@ impl Audit {
 /// The requests about pods and their events, per pod, most first.
 pub(crate) fn per_pod(requests: &Requests, pods: usize) -> String {
     let pods = u32::try_from(pods).unwrap_or(u32::MAX);
-    let about = |what: &&String| what.ends_with(" pods") || what.contains(" pods/") || what.ends_with(" events");
+    let about =
+        |what: &&String| what.ends_with(" pods") || what.contains(" pods/") || what.ends_with(" events");
     let mut shown: Vec<(f64, &String)> = requests
         .iter()
         .filter(|(what, _)| about(what))

@@ -76,7 +76,12 @@ pub(crate) async fn client(plane: &ControlPlane) -> Result<kube::Client> {
 }
 
 /// Makes and deletes the pods.
-pub(crate) async fn run(kind: Kind, mut kubelet: Kubelet, plane: &ControlPlane, count: usize) -> Result<Measured> {
+pub(crate) async fn run(
+    kind: Kind,
+    mut kubelet: Kubelet,
+    plane: &ControlPlane,
+    count: usize,
+) -> Result<Measured> {
     let client = client(plane).await?;
     let pods = Pods::watch(&client).await?;
     let mut audit = Audit::of(plane);

@@ -48,7 +48,11 @@ impl DataCentre {
     pub(crate) async fn start(program: &Path, folder: &Path, flags: &[&str]) -> Result<Self> {
         let mut arguments = vec!["serve".to_owned(), "--preset=instant".to_owned()];
         arguments.extend(["cloudapi", "admin"].map(|port| format!("--{port}=127.0.0.1:0")));
-        arguments.extend(["--no-cns".to_owned(), "--no-cmon".to_owned(), format!("--state={}", folder.display())]);
+        arguments.extend([
+            "--no-cns".to_owned(),
+            "--no-cmon".to_owned(),
+            format!("--state={}", folder.display()),
+        ]);
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let mut process = Process::start(program, &arguments, &[], folder.join("triton-sim.log"))?;
         let deadline = Instant::now() + READY_WITHIN;

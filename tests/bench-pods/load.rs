@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use futures::future::try_join_all;
 use futures::TryStreamExt as _;
+use futures::future::try_join_all;
 use kube::api::{ApiResource, DeleteParams, ListParams, PostParams, Request, WatchEvent, WatchParams};
 use kube::core::Object;
 use kube::{Api, Client};
@@ -239,7 +239,6 @@ fn note(life: &mut Life, now: Instant, runs: bool, gone: bool, progress: &mut Pr
         progress.gone += 1;
     }
 }
-
 
 /// Names of pods.
 pub(crate) fn names(prefix: &str, count: usize) -> Vec<String> {

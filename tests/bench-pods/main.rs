@@ -93,7 +93,8 @@ async fn run(arguments: Arguments) -> Result<()> {
     }
     if arguments.throttled > 0 {
         eprintln!("{} pods under the throttle", arguments.throttled);
-        let measured = throttle::measure(&programs, arguments.throttled).await.context("under the throttle")?;
+        let measured =
+            throttle::measure(&programs, arguments.throttled).await.context("under the throttle")?;
         println!("{}", throttle::table(&measured));
     }
     if arguments.changed > 0 {

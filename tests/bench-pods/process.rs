@@ -43,7 +43,11 @@ impl Process {
         log: PathBuf,
     ) -> Result<Self> {
         // A process that is started again goes on with its log.
-        let file = OpenOptions::new().create(true).append(true).open(&log).with_context(|| format!("cannot make {}", log.display()))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("cannot make {}", log.display()))?;
         let child = Command::new(program)
             .env_clear()
             .envs(variables.iter().map(|(name, value)| (name, value)))
@@ -86,11 +90,7 @@ impl Process {
         let (_, fields) = stat.rsplit_once(") ").context("no statistics")?;
         let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u32>);
         let ticks: u32 = ticks.sum::<Result<u32, _>>()?;
-        Ok(Usage {
-            resident: memory("VmRSS")?,
-            peak: memory("VmHWM")?,
-            processor: f64::from(ticks) * TICK,
-        })
+        Ok(Usage { resident: memory("VmRSS")?, peak: memory("VmHWM")?, processor: f64::from(ticks) * TICK })
     }
 
     fn proc(&self, file: &str) -> Result<String> {

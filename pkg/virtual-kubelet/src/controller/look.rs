@@ -86,13 +86,7 @@ impl Controller {
         Some(plan.steps)
     }
 
-    async fn take_steps(
-        self: &Arc<Self>,
-        key: &PodKey,
-        pod: &Arc<Pod>,
-        steps: &[Step],
-        record: &mut Record,
-    ) {
+    async fn take_steps(self: &Arc<Self>, key: &PodKey, pod: &Arc<Pod>, steps: &[Step], record: &mut Record) {
         for step in steps {
             if let Step::PreStop(id) = step {
                 self.start_hook(key, pod, *id);

@@ -84,7 +84,8 @@ fn an_instance_begins_outside_of_dns_where_readiness_must_be_earned(
     #[case] spec: Value,
     #[case] status: Option<&str>,
 ) {
-    let pod = plain(&[json!({"spec": {"containers": [{"name": "web", "image": "base"}]}}), json!({"spec": spec})]);
+    let pod =
+        plain(&[json!({"spec": {"containers": [{"name": "web", "image": "base"}]}}), json!({"spec": spec})]);
     let catalog = Catalog { default_network: Some(id(24)), ..catalog() };
     let desired = desired(&pod, &catalog).unwrap();
     assert_eq!(desired.request.metadata.get("triton.cns.status"), status);
