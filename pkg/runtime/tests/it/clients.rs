@@ -72,6 +72,15 @@ async fn no_call_outlives_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_burst_of_calls_does_not_open_a_connection_for_each() {
+    let (asked, client) = hangs();
+    let api = api(&bounds().around(&client));
+    let calls = futures::future::join_all((0..100).map(|_| api.get("x")));
+    assert!(tokio::time::timeout(SPAN / 2, calls).await.is_err());
+    assert_eq!(*asked.lock().unwrap(), 16);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_has_a_deadline_only_until_it_begins() {
     let client = bounds().around(&stalls(""));
     let mut events = Box::pin(api(&client).watch(&WatchParams::default(), "1").await.unwrap());

@@ -190,8 +190,9 @@ impl State {
         let shown = |(id, instance): &(&InstanceId, &Value)| {
             !self.faults.empty_lists && instance["state"] != "failed" && !self.faults.hidden.contains(id)
         };
+        let rows = if seen.query("state") == Some("destroyed") { &self.destroyed } else { &self.instances };
         // By id, descending (reference 2.6).
-        let rows = self.instances.iter().rev().filter(shown).map(|(_, instance)| instance.clone());
+        let rows = rows.iter().rev().filter(shown).map(|(_, instance)| instance.clone());
         let mut page: Vec<Value> = rows.skip(offset).take(limit).collect();
         page.extend(
             (0..self.faults.garbage_rows).map(|n| json!({"id": null, "name": format!("garbage-{n}")})),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 use triton::id::InstanceId;
-use triton::reflector::{Feed, Lookup, Reflector, Settings, Store};
+use triton::reflector::{Expectation, Feed, Lookup, Reflector, Settings, Store};
 
 use crate::cloud::{Cloud, id};
 
@@ -91,6 +91,44 @@ async fn a_destroyed_instance_is_gone_after_one_read_proved_it() {
     cloud.destroy(4);
     until(&store, "instance 4 is gone", |store| is_gone(store, 4)).await;
     assert_eq!(cloud.server.count("GET", &format!("/acme/machines/{}", id(4))), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ends_of_many_that_we_deleted_are_proved_by_one_list() {
+    let cloud = Cloud::with_instances(200);
+    let store = synced(&cloud).await;
+    let reads = |cloud: &Cloud| {
+        let path = |n| format!("/acme/machines/{}", id(n));
+        (1..=200).map(|n| cloud.server.count("GET", &path(n))).sum::<usize>()
+    };
+    let proofs = |cloud: &Cloud| {
+        let seen = cloud.server.seen();
+        seen.iter().filter(|seen| seen.query("state") == Some("destroyed")).count()
+    };
+    for n in 1..=100 {
+        store.expect(id(n), Expectation::Gone);
+    }
+    for n in 1..=100 {
+        cloud.destroy(n);
+    }
+    until(&store, "all are gone", |store| (1..=100).all(|n| is_gone(store, n))).await;
+    assert!(
+        proofs(&cloud) >= 1 && proofs(&cloud) + reads(&cloud) <= 10,
+        "{} {}",
+        proofs(&cloud),
+        reads(&cloud)
+    );
+    assert_eq!(store.len(), 100, "the others stay");
+
+    // A list that does not show them proves nothing: each is read.
+    cloud.faults(|faults| faults.empty_lists = true);
+    let before = reads(&cloud);
+    for n in 101..=110 {
+        store.expect(id(n), Expectation::Gone);
+        cloud.destroy(n);
+    }
+    until(&store, "these are gone too", |store| (101..=110).all(|n| is_gone(store, n))).await;
+    assert_eq!(reads(&cloud) - before, 10);
 }
 
 #[tokio::test(start_paused = true)]
