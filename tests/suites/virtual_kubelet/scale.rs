@@ -206,17 +206,17 @@ fn difference(now: Counters, before: Counters) -> Counters {
     (less(now.0, &before.0), less(now.1, &before.1))
 }
 
-/// Waits until every instance is in DNS, which is the last that is done for one, and no request waits.
+/// Waits until no instance is kept out of DNS, whose end is the last that is done for one, and no request waits.
 async fn until_idle(stage: &Stage, calls: usize) {
     until(stage, "all is done", calls, async || {
         let waiting = by_priority(stage, "triton_cloudapi_waiting_requests").await;
-        let is_up = stage.simulator.control().read(|world| {
+        let is_in = stage.simulator.control().read(|world| {
             let mut alive = world.machines().filter(|machine| machine.is_active());
             alive.all(|machine| {
-                machine.metadata.get("triton.cns.status").and_then(|value| value.as_str()) == Some("up")
+                machine.metadata.get("triton.cns.status").and_then(|value| value.as_str()) != Some("down")
             })
         });
-        is_up && waiting.values().all(|waiting| *waiting == 0)
+        is_in && waiting.values().all(|waiting| *waiting == 0)
     })
     .await;
 }
