@@ -232,7 +232,7 @@ fn failed(socket: &Path, error: russh::keys::Error) -> AgentError {
 fn ecdsa_der(mut mpints: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
     let mut integer = || -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
         let mpint = Mpint::decode(&mut mpints)?;
-        let bytes = mpint.as_positive_bytes().ok_or("a negative number in an ECDSA signature")?;
+        let bytes = mpint.as_positive_bytes().ok_or("a number in an ECDSA signature is not positive")?;
         Ok(UintRef::new(bytes)?.to_der()?)
     };
     let both = [integer()?, integer()?].concat();
