@@ -8,7 +8,7 @@ SHELL := /usr/bin/env bash
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Set everything up and show a Deployment whose pods are instances of a simulated data centre
+demo: ## Set everything up and show pods that are instances of a simulated data centre, and machines that are nodes
 	hack/demo
 
 test: format lint doc deny unit fuzz ## Run every check and every test, as CI does
