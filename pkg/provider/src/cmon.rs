@@ -54,6 +54,20 @@ pub enum NoChange {
 ///
 /// [`NoChange`]; then nothing is to be written.
 pub fn membership(present: Option<&TagValue>, group: &str, member: bool) -> Result<Change, NoChange> {
+    merge(present, [group], Some(group).filter(|_| member))
+}
+
+/// What becomes of the tag of an instance that is to be in the `wanted` groups, and no longer in others of the `former`
+/// ones, which were wanted before. All others stay, in their order.
+///
+/// # Errors
+///
+/// [`NoChange`]; then nothing is to be written.
+pub fn merge<'a>(
+    present: Option<&TagValue>,
+    former: impl IntoIterator<Item = &'a str>,
+    wanted: impl IntoIterator<Item = &'a str>,
+) -> Result<Change, NoChange> {
     let present = match present {
         None => None,
         Some(value) => match value.as_str().map(str::parse::<CmonGroups>) {
@@ -64,16 +78,19 @@ pub fn membership(present: Option<&TagValue>, group: &str, member: bool) -> Resu
             None => return Err(NoChange::Unreadable("not a text".to_owned())),
         },
     };
-    let is_member = present.as_ref().is_some_and(|groups| groups.contains(group));
-    if is_member == member {
+    let wanted: Vec<&str> = wanted.into_iter().collect();
+    let leaves: Vec<&str> = former.into_iter().filter(|group| !wanted.contains(group)).collect();
+    let present: Vec<&str> = present.iter().flat_map(CmonGroups::iter).collect();
+    let joins: Vec<&str> = wanted.into_iter().filter(|group| !present.contains(group)).collect();
+    let stay = present.iter().copied().filter(|group| !leaves.contains(group));
+    let groups: Vec<&str> = stay.chain(joins.iter().copied()).collect();
+    if groups == present {
         return Ok(Change::Same);
     }
-    let others = present.iter().flat_map(CmonGroups::iter).filter(|other| *other != group);
-    let groups = others.chain(Some(group).filter(|_| member));
     match CmonGroups::new(groups) {
         Ok(groups) => Ok(Change::Set(groups.to_string())),
         Err(InvalidGroups::NoGroups) => Ok(Change::Remove),
-        Err(source) => Err(NoChange::Full { group: group.to_owned(), source }),
+        Err(source) => Err(NoChange::Full { group: joins.join(","), source }),
     }
 }
 
@@ -115,6 +132,22 @@ mod tests {
     ) {
         let present = present.map(TagValue::from);
         assert_eq!(membership(present.as_ref(), "ours", member), expected);
+    }
+
+    #[rstest]
+    #[case::none(None, "api", Change::Set("api,ours".into()))]
+    #[case::already(Some("ours,b,api"), "api", Change::Same)]
+    #[case::another_label(Some("api,b,ours"), "web", Change::Set("b,ours,web".into()))]
+    #[case::no_label_any_more(Some("api,b,ours"), "", Change::Set("b,ours".into()))]
+    #[case::taken_away(Some("b"), "api", Change::Set("b,api,ours".into()))]
+    fn groups_that_were_wanted_before_go(
+        #[case] present: Option<&str>,
+        #[case] label: &str,
+        #[case] expected: Change,
+    ) {
+        let present = present.map(TagValue::from);
+        let label = Some(label).filter(|label| !label.is_empty());
+        assert_eq!(merge(present.as_ref(), ["api"], label.into_iter().chain(["ours"])), Ok(expected));
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub mod tag {
     pub const RESOURCES: &str = "k8s.resources";
     /// Membership in CNS services (reference 3.3).
     pub const CNS_SERVICES: &str = "triton.cns.services";
+    /// The entries of `triton.cmon.groups` that are a pod's label, so that they go with it.
+    pub const CMON: &str = "k8s.cmon";
     /// Membership in CMON groups (reference 4.3).
     pub const CMON_GROUPS: &str = "triton.cmon.groups";
 }

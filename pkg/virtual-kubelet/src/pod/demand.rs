@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Pod;
+use provider::cmon::{self, Change};
 use provider::instance_name::instance_name;
 use provider::names::{annotation, tag};
 use provider::owner::Owner;
@@ -212,6 +213,12 @@ impl Demand {
         add(tag::PORTS, ports_tag(cluster, &self.firewall.ports));
         add(tag::GROUP, self.firewall.group.as_deref().map(|group| group_tag(cluster, namespace, group)));
         let labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        // The label is one of the groups; the cluster's is another.
+        let label = self.tags.get(tag::CMON_GROUPS);
+        add(tag::CMON, label.and_then(TagValue::as_str).map(str::to_owned));
+        if let Ok(Change::Set(groups)) = cmon::membership(label, &cmon::group(cluster), true) {
+            add(tag::CMON_GROUPS, Some(groups));
+        }
         add(tag::LABELS, (!labels.is_empty()).then(|| labels.join(",")));
         if let PackageDemand::Fit(resources) = &self.package {
             add(tag::RESOURCES, Some(resources.to_string()));

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 
+use provider::cmon::{self, Change, NoChange};
 use provider::names::{metadata as key_of, tag};
 use serde::{Deserialize, Serialize};
 use triton::types::{Brand, Instance, InstanceAction, Metadata, RESERVED_METADATA, TagValue, Tags};
@@ -144,12 +145,19 @@ fn image(desired: &Desired, existing: &Instance, drift: &mut Drift) {
 }
 
 fn tags(desired: &Desired, existing: &Instance, cns: CnsTags, is_resized: bool, drift: &mut Drift) {
-    let is_elsewhere = |key: &str| cns == CnsTags::Elsewhere && (key == tag::CNS_SERVICES || key == tag::CNS);
     let wanted = &desired.request.tags;
+    let groups = cmon_groups(wanted, &existing.tags);
+    let is_elsewhere = |key: &str| match key {
+        tag::CNS_SERVICES | tag::CNS => cns == CnsTags::Elsewhere,
+        tag::CMON_GROUPS => true,
+        // What the groups are compared with goes after them.
+        tag::CMON => groups.is_err() || (groups != Ok(Change::Same) && !wanted.contains_key(tag::CMON)),
+        _ => false,
+    };
     let noted = existing.tags.get(tag::LABELS).and_then(TagValue::as_str).unwrap_or_default();
     // Never what begins with our prefix: whose an instance is must not depend on a list that people can edit.
     let labels = noted.split(',').filter(|key| !key.starts_with(tag::PREFIX));
-    let own = [tag::PORTS, tag::GROUP, tag::LABELS, tag::RESOURCES];
+    let own = [tag::PORTS, tag::GROUP, tag::LABELS, tag::RESOURCES, tag::CMON];
     let removed: BTreeSet<&str> = labels
         .chain(own)
         .filter(|key| existing.tags.contains_key(*key) && !wanted.contains_key(*key) && !is_elsewhere(key))
@@ -157,15 +165,30 @@ fn tags(desired: &Desired, existing: &Instance, cns: CnsTags, is_resized: bool, 
     for key in removed {
         drift.steps.push(Step::RemoveTag { id: existing.id, key: key.to_owned() });
     }
-    let added: Tags = wanted
+    let mut added: Tags = wanted
         .iter()
         .filter(|(key, value)| existing.tags.get(*key) != Some(value) && !is_elsewhere(key))
         .filter(|(key, _)| is_resized || *key != tag::RESOURCES)
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
+    match groups {
+        Ok(Change::Set(groups)) => {
+            added.insert(tag::CMON_GROUPS.to_owned(), TagValue::from(groups));
+        }
+        // The cluster's is always wanted, so some group is left.
+        Ok(Change::Same | Change::Remove) => {}
+        Err(why) => drift.warnings.push(Warning::new(Warning::CMON, why.to_string())),
+    }
     if !added.is_empty() {
         drift.steps.push(Step::AddTags { id: existing.id, tags: added });
     }
+}
+
+/// The CMON groups are merged, for those of others stay.
+fn cmon_groups(wanted: &Tags, existing: &Tags) -> Result<Change, NoChange> {
+    let former = existing.get(tag::CMON).and_then(TagValue::as_str).into_iter();
+    let wanted = wanted.get(tag::CMON_GROUPS).and_then(TagValue::as_str).unwrap_or_default();
+    cmon::merge(existing.get(tag::CMON_GROUPS), former, wanted.split(','))
 }
 
 fn user_metadata(desired: &Desired, existing: &Instance, drift: &mut Drift) {

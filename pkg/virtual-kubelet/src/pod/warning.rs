@@ -18,6 +18,8 @@ impl Warning {
     pub const PACKAGE_SMALL: &'static str = "PackageTooSmall";
     /// A change to the pod that its running instance cannot follow.
     pub const CHANGE_IGNORED: &'static str = "ChangeIgnored";
+    /// The instance cannot be in the cluster's CMON group; the cloud controller manager's event of Nodes has the same.
+    pub const CMON: &'static str = "CMONGroupNotSet";
 
     /// A warning.
     pub fn new(reason: &'static str, message: impl Into<String>) -> Self {

@@ -46,6 +46,7 @@ fn the_manifest_makes_exactly_this_request() {
             "tag.k8s.ports": ports_tag("kubernetes", ports).unwrap(),
             "tag.k8s.group": group_tag("kubernetes", "default", "ubuntu"),
             "tag.k8s.labels": "app,pod-template-hash,triton.cns.services",
+            "tag.triton.cmon.groups": "k8s-kubernetes",
             "metadata.user-data": r#"{"env_vars":{"bar":"baz","foo":"bar"}}"#,
             "metadata.k8s:applied": format!(r#"{{"env":"{}"}}"#, desired.environment.names_digest()),
             "metadata.triton.cns.status": "down",
@@ -71,6 +72,7 @@ fn a_pod_without_wishes_makes_exactly_this_request() {
             "tag.k8s.pod": "web",
             "tag.k8s.uid": "5f0c9a34-6f5d-4a2b-9a7e-0c3f8d1b2a10",
             "tag.k8s.resources": "cpu=0m,memory=0,storage=0",
+            "tag.triton.cmon.groups": "k8s-kubernetes",
         })
     );
 }

@@ -54,7 +54,7 @@ fn triton_tag(key: &str, value: &str) -> Result<TagValue, String> {
             };
         }
         tag::CNS_SERVICES => value.parse::<CnsServices>().err().map(|error| error.to_string()),
-        "triton.cmon.groups" => value.parse::<CmonGroups>().err().map(|error| error.to_string()),
+        tag::CMON_GROUPS => value.parse::<CmonGroups>().err().map(|error| error.to_string()),
         "triton.cns.reverse_ptr" => (!is_dns_name(value)).then(|| format!("{value:?} is no DNS name")),
         "triton.network.public" | "triton.network.public_ipv4" => None,
         _ if key.starts_with("triton._test.") => None,

@@ -213,12 +213,27 @@ fn other_annotations_without_a_slash_are_metadata() {
 #[case("triton.cns.disable", "true", TagValue::from(true))]
 #[case("triton.placement.exclude_virtual_servers", "false", TagValue::from(false))]
 #[case("triton.cns.reverse_ptr", "web.example.com", TagValue::from("web.example.com"))]
-#[case("triton.cmon.groups", "api", TagValue::from("api"))]
 #[case("triton._test.any", "x", TagValue::from("x"))]
 fn labels_become_tags_of_the_same_key(#[case] key: &str, #[case] label: &str, #[case] value: TagValue) {
     let demand = demand(&labelled(key, label));
     assert_eq!(demand.tags.get(key), Some(&value));
     assert_eq!(demand.tags.get("k8s.labels"), Some(&TagValue::from(key)));
+    assert_eq!(demand.warnings, []);
+}
+
+#[rstest]
+#[case::none("app", "web", "k8s-kubernetes", None)]
+#[case::another("triton.cmon.groups", "api", "api,k8s-kubernetes", Some("api"))]
+#[case::the_clusters("triton.cmon.groups", "k8s-kubernetes", "k8s-kubernetes", Some("k8s-kubernetes"))]
+fn a_pod_is_in_the_clusters_cmon_group_and_in_that_of_its_label(
+    #[case] key: &str,
+    #[case] label: &str,
+    #[case] groups: &str,
+    #[case] record: Option<&str>,
+) {
+    let demand = demand(&labelled(key, label));
+    assert_eq!(demand.tags.get("triton.cmon.groups"), Some(&TagValue::from(groups)));
+    assert_eq!(demand.tags.get("k8s.cmon"), record.map(TagValue::from).as_ref());
     assert_eq!(demand.warnings, []);
 }
 

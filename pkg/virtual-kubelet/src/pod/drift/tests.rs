@@ -385,3 +385,58 @@ proptest! {
         }
     }
 }
+
+#[rstest]
+#[case::made_before_there_was_one(None, None, Some("k8s-kubernetes"), None)]
+#[case::taken_away(Some("mine"), None, Some("mine,k8s-kubernetes"), None)]
+#[case::of_others(Some("a,k8s-kubernetes,b"), None, None, None)]
+#[case::a_label(Some("mine,k8s-kubernetes"), Some("api"), Some("mine,k8s-kubernetes,api"), Some("api"))]
+fn an_instance_is_in_the_clusters_cmon_group_and_stays_in_those_of_others(
+    #[case] present: Option<&str>,
+    #[case] label: Option<&str>,
+    #[case] groups: Option<&str>,
+    #[case] record: Option<&str>,
+) {
+    let mut pod = manifest();
+    let mut instance = made(&desired(&pod));
+    instance.tags.remove("triton.cmon.groups");
+    instance.tags.extend(present.map(|groups| ("triton.cmon.groups".to_owned(), TagValue::from(groups))));
+    set(&mut pod, "labels", "triton.cmon.groups", label);
+    let desired = desired(&pod);
+    let drift = plan(&desired, &instance, CnsTags::Here);
+    let instance = written(instance, &drift);
+    let text = |key: &str| instance.tags.get(key).and_then(TagValue::as_str);
+    assert_eq!((text("triton.cmon.groups"), text("k8s.cmon")), (groups.or(present), record));
+    assert!(drift.steps.len() <= 1, "in one request: {drift:?}");
+    assert_eq!(plan(&desired, &instance, CnsTags::Here), Drift::default());
+}
+
+#[test]
+fn the_cmon_group_of_a_label_goes_with_it_and_its_record_after_it() {
+    let mut pod = manifest();
+    set(&mut pod, "labels", "triton.cmon.groups", Some("api"));
+    let instance = made(&desired(&pod));
+    set(&mut pod, "labels", "triton.cmon.groups", Some("web"));
+    let drift = plan(&desired(&pod), &instance, CnsTags::Here);
+    assert_eq!(steps(&drift), ["+tags k8s.cmon=web triton.cmon.groups=k8s-kubernetes,web"]);
+    let instance = written(instance, &drift);
+    set(&mut pod, "labels", "triton.cmon.groups", None);
+    let drift = plan(&desired(&pod), &instance, CnsTags::Here);
+    assert_eq!(
+        steps(&drift).last().map(String::as_str),
+        Some("+tags k8s.labels=app,pod-template-hash,triton.cns.services triton.cmon.groups=k8s-kubernetes")
+    );
+    let instance = written(instance, &drift);
+    let drift = plan(&desired(&pod), &instance, CnsTags::Here);
+    assert_eq!(steps(&drift), ["-tag k8s.cmon"]);
+}
+
+#[test]
+fn cmon_groups_that_cannot_be_read_are_left_alone() {
+    let pod = manifest();
+    let mut instance = made(&desired(&pod));
+    instance.tags.insert("triton.cmon.groups".to_owned(), "a,,b".into());
+    let drift = plan(&desired(&pod), &instance, CnsTags::Here);
+    assert_eq!((drift.steps.len(), drift.warnings.len()), (0, 1));
+    assert_eq!(drift.warnings[0].reason, Warning::CMON);
+}
