@@ -11,6 +11,7 @@ mod cloud_controller_manager;
 mod cloud_controllers;
 mod control_plane;
 mod demo;
+mod prometheus;
 mod recovery;
 mod runtime;
 mod triton_cli;

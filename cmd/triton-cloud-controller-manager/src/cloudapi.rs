@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use provider::cloudapi_metrics::measured;
 use provider::credentials::{Keeper, Load, Parts, SecretName};
 use runtime::clients::{Clients, Priority};
 use runtime::events::{EventRecorder, Reporter};
 use runtime::exit::Fatal;
 use runtime::health::Health;
+use runtime::metrics::Metrics;
+use tokio::sync::watch;
 use triton::Client;
 use triton::config::{Config, ConfigError};
 
@@ -44,12 +47,13 @@ impl Connection {
         cloud: &Arc<CloudConfig>,
         clients: &Clients,
         health: &Health,
+        metrics: &Metrics,
         identity: &str,
     ) -> Result<Self, Fatal> {
         let name = match credentials {
             Credentials::Settings(config) => {
                 let builder = Client::configured(&config).await.map_err(Fatal::failure)?;
-                return Ok(Self::Client(builder.build().map_err(Fatal::failure)?, config));
+                return Ok(Self::Client(measured(builder, metrics)?, config));
             }
             Credentials::Secret(name) => name,
         };
@@ -60,11 +64,12 @@ impl Connection {
         Ok(Self::Awaited(Box::new(Keeper::start(parts).map_err(Fatal::failure)?)))
     }
 
-    /// The client and what it is made of. Waits for a Secret that can be used, and follows it from then on.
-    pub(super) async fn client(self) -> Result<(Client, Config), Fatal> {
+    /// The client and the settings that it works by. Waits for a Secret that can be used, and follows it from then on.
+    pub(super) async fn client(self, metrics: &Metrics) -> Result<(Client, watch::Receiver<Config>), Fatal> {
         match self {
-            Self::Client(client, config) => Ok((client, *config)),
-            Self::Awaited(keeper) => keeper.connect(|builder| builder.build().map_err(Fatal::failure)).await,
+            // Nobody will send others.
+            Self::Client(client, config) => Ok((client, watch::channel(*config).1)),
+            Self::Awaited(keeper) => keeper.connect(|builder| measured(builder, metrics)).await,
         }
     }
 }

@@ -5,6 +5,9 @@ use std::str::FromStr;
 use clap::Args;
 use cloud_controllers::controller::{MetricsSettings, ScrapeSettings};
 use cloud_controllers::metrics::scrape::Scrape;
+use runtime::exit::one_line;
+use tokio::sync::watch;
+use triton::auth::Signer;
 use triton::config::{Config, ConfigError};
 
 /// How Prometheus finds CMON.
@@ -48,27 +51,44 @@ impl FromStr for Pair {
 }
 
 impl CmonFlags {
-    /// How the metrics controller works. Looks for the account's key where a certificate is to be made.
+    /// How the metrics controller works. Looks for the account's key where a certificate is to be made, now and whenever
+    /// there are other settings.
     pub(super) async fn settings(
         &self,
         cluster: &str,
-        triton: &Config,
+        configs: watch::Receiver<Config>,
     ) -> Result<MetricsSettings, ConfigError> {
         let scrape = match &self.cmon_scrape_config {
             None => None,
-            Some(Pair(namespace, name)) => Some(ScrapeSettings {
-                scrape: Scrape {
+            Some(Pair(namespace, name)) => {
+                let triton = configs.borrow().clone();
+                let scrape = Scrape {
                     namespace: namespace.clone(),
                     name: name.clone(),
                     url: self.cmon_discovery_url.clone(),
                     token: self.cmon_discovery_token.clone().map(|Pair(name, key)| (name, key)),
                     insecure: triton.tls.insecure,
-                },
-                account: triton.account.clone(),
-                signer: triton.authenticator().await?.signer().clone(),
-            }),
+                };
+                let (signers, signer) = watch::channel(triton.authenticator().await?.signer().clone());
+                tokio::spawn(follow(configs, signers));
+                Some(ScrapeSettings { scrape, account: triton.account, signer })
+            }
         };
         Ok(MetricsSettings { cluster: cluster.to_owned(), scrape })
+    }
+}
+
+/// Has the key of the latest settings sign.
+async fn follow(mut configs: watch::Receiver<Config>, signers: watch::Sender<Signer>) {
+    while configs.changed().await.is_ok() {
+        let config = configs.borrow_and_update().clone();
+        match config.authenticator().await {
+            Ok(authenticator) => drop(signers.send_replace(authenticator.signer().clone())),
+            // It has just signed a request; a key that is in a file or an agent may have gone since.
+            Err(error) => {
+                tracing::warn!(error = %one_line(&error), "the certificate for CMON stays with the key before");
+            }
+        }
     }
 }
 

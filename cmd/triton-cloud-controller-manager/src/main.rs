@@ -97,7 +97,7 @@ async fn run(
     let clients = Clients::new(&flags.source(), &program(), flags.limits()).await.map_err(Fatal::failure)?;
     metrics.watch_limiter(clients.limiter()).map_err(Fatal::failure)?;
     let identity = identity(&host);
-    let connection = Connection::prepare(credentials, &cloud, &clients, &health, &identity).await?;
+    let connection = Connection::prepare(credentials, &cloud, &clients, &health, &metrics, &identity).await?;
     let (elector, claim) = candidate(&flags, &clients, &identity)?;
     let caches = Caches::new();
     health.add_claim(&claim);
@@ -113,8 +113,8 @@ async fn run(
     tokio::spawn(admin.with_documents(documents.clone()).serve(health, metrics.clone()));
 
     let found = async {
-        let (client, config) = connection.client().await?;
-        let cmon = flags.cmon.settings(&flags.cluster_name, &config).await.map_err(Fatal::failure)?;
+        let (client, configs) = connection.client(&metrics).await?;
+        let cmon = flags.cmon.settings(&flags.cluster_name, configs).await.map_err(Fatal::failure)?;
         let datacenter = datacenter.find(&client).await.map_err(Fatal::failure)?;
         Ok::<_, Fatal>((client, cmon, datacenter))
     };

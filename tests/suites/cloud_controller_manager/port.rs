@@ -103,6 +103,18 @@ async fn health_is_for_all_and_metrics_are_for_those_who_have_the_right() {
     assert_eq!((status, text.as_str()), (403, expected));
     let (status, text) = ask("/metrics", &prometheus).await;
     assert_eq!((status, text.contains("process_open_fds ")), (200, true), "{text}");
+    let lists = async || {
+        let (_, text) = ask("/metrics", &prometheus).await;
+        let metrics = [
+            "triton_cloudapi_requests_total{operation=\"ListMachines\",outcome=\"success\"}",
+            "triton_cloudapi_request_seconds_count{operation=\"ListMachines\"}",
+            "triton_cloudapi_granted_total{priority=\"refresh\"}",
+            "triton_cloudapi_passed_over_total{priority=\"lifecycle\"} 0",
+            "triton_cloudapi_waiting_requests{priority=\"safety\"} 0",
+        ];
+        metrics.iter().all(|metric| text.contains(metric))
+    };
+    until(|| process.log(), "what it asks of CloudAPI is measured", lists).await;
     assert_eq!(ask("/debug/pprof", &prometheus).await.0, 403, "the right is for one path");
 
     // Users, by certificate, whose authority is looked up in the cluster.

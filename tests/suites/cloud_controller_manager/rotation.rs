@@ -3,6 +3,7 @@
 use serde_json::json;
 use suites::virtual_kubelet::{self, VirtualKubelet};
 use triton::Client;
+use triton::auth::PrivateKey;
 use triton::types::CreateKey;
 
 use super::stage::{Stage, until, until_ready_says};
@@ -87,11 +88,18 @@ async fn the_virtual_kubelet_reads_the_same_secret() {
     assert!(ready().await, "{}", kubelet.log());
 }
 
+/// The operator's objects are kept with the key that signs, by the rights of their manifest.
+const CMON: &str = "--cmon-scrape-config=monitoring/triton-cmon";
+const CMON_RIGHTS: &str =
+    include_str!("../../../deploy/triton-cloud-controller-manager/cmon-scrape-config.yaml");
+
 #[tokio::test]
 async fn a_key_is_rotated_by_a_change_of_the_secret_and_a_bad_one_changes_nothing() {
     let stage = Stage::set().await;
     // It starts before there is a Secret.
-    let process = stage.start(&[SECRET]).await;
+    stage.kubectl(&["create", "namespace", "monitoring"]).await;
+    stage.apply(CMON_RIGHTS).await;
+    let process = stage.start(&[SECRET, CMON]).await;
     let log = || process.log();
     until_ready_says(&process, 500, "Secret kube-system/triton-credentials: it is not there; make it with")
         .await;
@@ -118,6 +126,16 @@ async fn a_key_is_rotated_by_a_change_of_the_secret_and_a_bad_one_changes_nothin
     stage.say(&[("TRITON_KEY_MATERIAL", &second)]).await;
     stage.give(&account, public).await;
     stage.until_noted(log, "CredentialsReplaced", "signed with the new key").await;
+
+    // CMON takes no certificate by the first key, which is of Ed25519; now there is one by the second, by which it is the
+    // account's.
+    let certificate = async || {
+        let get = ["get", "secret", "triton-cmon-client", "--namespace=monitoring", "--ignore-not-found"];
+        let key = "--output=jsonpath={.metadata.annotations.tritondatacenter\\.com/cmon-key}";
+        stage.kubectl(&[&get[..], &[key]].concat()).await
+    };
+    let fingerprint = PrivateKey::from_pem(&second, None).unwrap().public_key().fingerprint().to_string();
+    until(log, "the certificate is by the second key", async || certificate().await == fingerprint).await;
 
     // The first one goes, and the process works on, although all its connections were signed by it.
     stage.take_first(&account).await;

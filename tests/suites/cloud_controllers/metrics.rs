@@ -1,8 +1,7 @@
 //! CMON: the cluster's group, what Prometheus is told, and what its operator is given.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -12,48 +11,18 @@ use cloud_controllers::metrics::scrape::Scrape;
 use runtime::admin::{AdminServer, Documents};
 use runtime::health::Health;
 use runtime::metrics::Metrics;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::process::Command;
-use tokio::sync::OnceCell;
+use tokio::sync::watch;
 use triton::auth::{PrivateKey, Signer};
 use triton::id::InstanceId;
 use triton::types::{CreateInstance, CreateKey, InstanceState, TagValue, Tags};
 
-use super::stage::Stage;
+use super::service_pods::run_pod;
+use super::stage::{Stage, VIRTUAL_NODE};
+use crate::prometheus::{TargetGroup, discover};
 
 const KINDS: [Kind; 3] = [Kind::Node, Kind::NodeLifecycle, Kind::Metrics];
-
-/// What Prometheus' own client of HTTP service discovery takes.
-#[derive(Debug, Deserialize)]
-struct TargetGroup {
-    targets: Vec<String>,
-    labels: BTreeMap<String, String>,
-}
-
-/// Prometheus' own client of HTTP service discovery as a program, built once.
-async fn prometheus() -> &'static Path {
-    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    let build = async || {
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus-discovery");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("prometheus-discovery");
-        let mut go = Command::new("go");
-        go.args(["build", "-mod=readonly", "-o"]).arg(&program).arg(".").current_dir(source);
-        let built = go.status().await.expect("Prometheus' discovery is built by Go 1.26; install it");
-        assert!(built.success(), "Prometheus' discovery cannot be built");
-        program
-    };
-    BUILT.get_or_init(build).await
-}
-
-/// What Prometheus takes from a URL; its complaint when it takes nothing.
-async fn ask(url: &str) -> Result<Vec<TargetGroup>, String> {
-    let output = Command::new(prometheus().await).args(["--url", url]).output().await.unwrap();
-    match output.status.success() {
-        true => Ok(serde_json::from_slice(&output.stdout).unwrap()),
-        false => Err(String::from_utf8(output.stderr).unwrap()),
-    }
-}
 
 async fn groups(stage: &Stage, id: InstanceId) -> Option<String> {
     stage.instance(id).await.tags.get("triton.cmon.groups").and_then(TagValue::as_str).map(str::to_owned)
@@ -71,20 +40,28 @@ async fn nodes_are_in_the_clusters_group_and_prometheus_finds_them_and_pods() {
     let tags: Tags = pod.map(|(key, value)| (format!("k8s.{key}"), value.into())).collect();
     let request = CreateInstance { tags, ..CreateInstance::new("g1.micro", stage.simulator.ids().base_64) };
     let pod = stage.account.create_instance(&request).await.unwrap().id;
+    stage.plane.kubectl(&["create", "serviceaccount", "default"]).await.unwrap();
+    stage.start_kubelet().await;
+    let run = run_pod(&stage, "one").await.id;
+    assert_eq!(groups(&stage, run).await.as_deref(), Some("k8s-kubernetes"), "from its creation on");
+    let by_hand: Tags = [("triton.cmon.groups".to_owned(), "web".into())].into();
+    stage.account.add_tags(run, &by_hand).await.unwrap();
     // The page is there before anything is known, and says so.
     let documents = Documents::default();
     let admin = AdminServer::bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)).await.unwrap();
     let url = format!("http://{}/sd/cmon", admin.address());
     tokio::spawn(admin.with_documents(documents.clone()).serve(Health::new(), Metrics::new().unwrap()));
     documents.add("/sd/cmon", || None);
-    assert!(ask(&url).await.unwrap_err().contains("503"));
+    assert!(discover(&url, &[]).await.unwrap_err().contains("503"));
     let discovery = stage.start(KINDS, RouteSettings::default(), MetricsSettings::default()).await.unwrap();
     documents.add("/sd/cmon", move || discovery.json());
     stage.register("n1", &first.id.to_string(), json!({})).await;
     stage.register("n2", &second.id.to_string(), json!({})).await;
 
     // Groups of others stay, and strangers are not touched.
-    for (id, expected) in [(first.id, "web,db,k8s-kubernetes"), (second.id, "k8s-kubernetes")] {
+    for (id, expected) in
+        [(first.id, "web,db,k8s-kubernetes"), (second.id, "k8s-kubernetes"), (run, "web,k8s-kubernetes")]
+    {
         stage
             .until("it is in the group", async || groups(&stage, id).await.as_deref() == Some(expected))
             .await;
@@ -93,7 +70,7 @@ async fn nodes_are_in_the_clusters_group_and_prometheus_finds_them_and_pods() {
 
     // What Prometheus is told is what it takes, and is where CMON answers.
     let labels = async |id: InstanceId| {
-        let told = ask(&url).await.unwrap_or_default();
+        let told = discover(&url, &[]).await.unwrap_or_default();
         let is_it = |group: &TargetGroup| group.labels["__meta_triton_machine_id"] == id.to_string();
         let found = told.into_iter().find(is_it)?;
         let label = |key: &str| found.labels.get(key).cloned().unwrap_or_default();
@@ -106,6 +83,7 @@ async fn nodes_are_in_the_clusters_group_and_prometheus_finds_them_and_pods() {
         (first.id, format!("ID.{host} n1|| ,web,db,k8s-kubernetes,")),
         (second.id, format!("ID.{host} n2|| ,k8s-kubernetes,")),
         (pod, format!("ID.{host} virtual|shop|web-0 ")),
+        (run, format!("ID.{host} {VIRTUAL_NODE}|default|one ,web,k8s-kubernetes,")),
     ] {
         stage.until(&expected, async || labels(id).await.as_ref() == Some(&expected)).await;
     }
@@ -163,7 +141,8 @@ async fn the_operator_gets_a_scrape_config_and_a_certificate_that_cmon_takes() {
         token: None,
         insecure: true,
     };
-    let scrape = ScrapeSettings { scrape, account: "acme".to_owned(), signer: Signer::Key(Arc::new(key)) };
+    let (_, signer) = watch::channel(Signer::Key(Arc::new(key)));
+    let scrape = ScrapeSettings { scrape, account: "acme".to_owned(), signer };
     let settings = MetricsSettings { scrape: Some(scrape), ..MetricsSettings::default() };
     stage.start([Kind::Metrics], RouteSettings::default(), settings).await;
 

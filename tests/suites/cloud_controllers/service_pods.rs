@@ -12,7 +12,7 @@ async fn instance_of(stage: &Stage, pod: &str) -> Option<Instance> {
 }
 
 /// Makes a pod that is an instance, as if the scheduler had bound it.
-async fn run_pod(stage: &Stage, name: &str) -> Instance {
+pub(super) async fn run_pod(stage: &Stage, name: &str) -> Instance {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}},
         "spec": {

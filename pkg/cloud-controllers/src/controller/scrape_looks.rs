@@ -9,7 +9,8 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams
 use runtime::clients::ApiError;
 use runtime::events::{EventRecorder, Happening, Severity};
 use runtime::exit::one_line;
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::timeout;
 use triton::auth::Signer;
 use triton::cmon::certificate::{CertificateError, issue};
 
@@ -26,8 +27,8 @@ pub struct ScrapeSettings {
     pub scrape: Scrape,
     /// The account's login.
     pub account: String,
-    /// An RSA or ECDSA key of the account; CMON takes no other.
-    pub signer: Signer,
+    /// An RSA or ECDSA key of the account, for CMON takes no other; another one when it is replaced.
+    pub signer: watch::Receiver<Signer>,
 }
 
 /// Why an object is not as it should be.
@@ -42,7 +43,6 @@ enum ScrapeError {
 /// Keeps a `ScrapeConfig` and its Secret.
 pub(super) struct ScrapeKeeper {
     settings: ScrapeSettings,
-    holder: Holder,
     secrets: Api<Secret>,
     configs: Api<DynamicObject>,
     events: EventRecorder,
@@ -57,16 +57,16 @@ impl ScrapeKeeper {
         let namespace = &settings.scrape.namespace;
         let secrets = Api::namespaced(client.clone(), namespace);
         let configs = Api::namespaced_with(client, namespace, &resource);
-        let key = settings.signer.public_key().fingerprint().to_string();
-        let holder = Holder { account: settings.account.clone(), key };
-        Self { settings, holder, secrets, configs, events }
+        Self { settings, secrets, configs, events }
     }
 
-    /// Compares and writes, for ever.
+    /// Compares and writes, for ever, and at once when the key is replaced.
     pub(super) async fn work(&self) {
+        let mut signers = self.settings.signer.clone();
         let mut said = None;
         loop {
-            let pause = match self.ensure().await {
+            let signer = signers.borrow_and_update().clone();
+            let pause = match self.ensure(&signer).await {
                 Ok(()) => {
                     said = None;
                     EVERY.0
@@ -81,13 +81,18 @@ impl ScrapeKeeper {
                     EVERY.1
                 }
             };
-            sleep(pause).await;
+            let replaced = async {
+                if signers.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let _ = timeout(pause, replaced).await;
         }
     }
 
-    async fn ensure(&self) -> Result<(), ScrapeError> {
+    async fn ensure(&self, signer: &Signer) -> Result<(), ScrapeError> {
         let Scrape { name, namespace, .. } = &self.settings.scrape;
-        self.ensure_secret().await?;
+        self.ensure_secret(signer).await?;
         let params = PatchParams::apply(METRICS_CONTROLLER).force();
         let config = self.settings.scrape.config(METRICS_CONTROLLER);
         let applied = self.configs.patch(name, &params, &Patch::Apply(config)).await.map_err(ApiError::from);
@@ -104,7 +109,7 @@ impl ScrapeKeeper {
         })
     }
 
-    async fn ensure_secret(&self) -> Result<(), ScrapeError> {
+    async fn ensure_secret(&self, signer: &Signer) -> Result<(), ScrapeError> {
         let scrape = &self.settings.scrape;
         let name = scrape.secret_name();
         let failed = |doing| {
@@ -120,11 +125,13 @@ impl ScrapeKeeper {
         };
         let present = self.secrets.get_opt(&name).await.map_err(failed("read"))?;
         let now = Timestamp::now();
-        if !needs_certificate(present.as_ref(), &self.holder, now) {
+        let key = signer.public_key().fingerprint().to_string();
+        let holder = Holder { account: self.settings.account.clone(), key };
+        if !needs_certificate(present.as_ref(), &holder, now) {
             return Ok(());
         }
-        let certificate = issue(&self.settings.signer, &self.holder.account, LIFETIME_DAYS).await?;
-        let secret = scrape.secret(METRICS_CONTROLLER, &certificate, &self.holder, now);
+        let certificate = issue(signer, &holder.account, LIFETIME_DAYS).await?;
+        let secret = scrape.secret(METRICS_CONTROLLER, &certificate, &holder, now);
         let params = PatchParams::apply(METRICS_CONTROLLER).force();
         self.secrets.patch(&name, &params, &Patch::Apply(secret)).await.map_err(failed("apply"))?;
         tracing::info!(secret = %name, namespace = %scrape.namespace, "wrote a client certificate for CMON");

@@ -143,7 +143,7 @@ impl Keeper {
     }
 
     /// Waits for a Secret that can be used, has `finish` make a client of it, and follows it for as long as the runtime
-    /// lives.
+    /// lives. Also gives the settings that the client works by, which are others when the key has been replaced.
     ///
     /// # Errors
     ///
@@ -151,13 +151,13 @@ impl Keeper {
     pub async fn connect(
         mut self,
         finish: impl FnOnce(ClientBuilder) -> Result<Client, Fatal>,
-    ) -> Result<(Client, Config), Fatal> {
-        let loaded = self.first().await;
-        let signer = Arc::new(loaded.signer.clone());
-        let client = finish(Client::configured_with(&loaded.config, signer).map_err(Fatal::failure)?)?;
-        let config = loaded.config.clone();
-        tokio::spawn(self.run(loaded, client.clone()));
-        Ok((client, config))
+    ) -> Result<(Client, Receiver<Config>), Fatal> {
+        let Loaded { config, signer } = self.first().await;
+        let signs = Arc::new(signer.clone());
+        let client = finish(Client::configured_with(&config, signs).map_err(Fatal::failure)?)?;
+        let (configs, followed) = channel(config);
+        tokio::spawn(self.run(configs, signer, client.clone()));
+        Ok((client, followed))
     }
 
     /// Waits for a Secret that can be used, as far as that is known without a call.
@@ -191,10 +191,10 @@ impl Keeper {
         }
     }
 
-    /// Has `client`, which signs by `loaded`, sign with another key when the Secret holds one that CloudAPI accepts. One
-    /// that it does not accept, and everything else that is wrong with a Secret, changes nothing and is told.
-    async fn run(mut self, loaded: Loaded, client: Client) {
-        let Loaded { mut config, signer } = loaded;
+    /// Has `client`, which signs by `signer`, sign with another key when the Secret holds one that CloudAPI accepts, and
+    /// says so to whoever follows the settings. One that it does not accept, and everything else that is wrong with a
+    /// Secret, changes nothing and is told.
+    async fn run(mut self, configs: Sender<Config>, signer: Replaceable, client: Client) {
         let mut pause = PAUSE.0;
         let mut told = None;
         loop {
@@ -203,12 +203,15 @@ impl Keeper {
                 // Whatever is in use is not forgotten because a read fails; the watch goes on.
                 Seen::Nothing | Seen::Unreadable(_) => Ok(None),
                 Seen::Missing => Err(KeeperError::Deleted),
-                Seen::Present(secret) => self.take_up(secret, &config, &signer, &client).await,
+                Seen::Present(secret) => {
+                    let used = configs.borrow().clone();
+                    self.take_up(secret, &used, &signer, &client).await
+                }
             };
             let again = match tried {
                 Ok(next) => {
                     if let Some(next) = next {
-                        config = next;
+                        configs.send_replace(next);
                         self.tell(
                             Severity::Normal,
                             "CredentialsReplaced",
