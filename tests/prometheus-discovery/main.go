@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/discovery"
 	"github.com/prometheus/prometheus/discovery/http"
@@ -17,16 +18,21 @@ import (
 
 func main() {
 	url := flag.String("url", "", "what Prometheus is given as the URL of http_sd_configs")
+	token := flag.String("credentials-file", "", "a file with the token of authorization, and any certificate will do")
 	flag.Parse()
-	if err := run(*url); err != nil {
+	if err := run(*url, *token); err != nil {
 		fmt.Fprintln(os.Stderr, "prometheus-discovery:", err)
 		os.Exit(1)
 	}
 }
 
-func run(url string) error {
+func run(url, token string) error {
 	config := http.DefaultSDConfig
 	config.URL = url
+	if token != "" {
+		config.HTTPClientConfig.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: token}
+		config.HTTPClientConfig.TLSConfig.InsecureSkipVerify = true
+	}
 	config.RefreshInterval = model.Duration(10 * time.Second)
 	registry := prometheus.NewRegistry()
 	metrics := config.NewDiscovererMetrics(registry, discovery.NewRefreshMetrics(registry))

@@ -1,6 +1,7 @@
 //! The cloud controller manager as a process, with the role that it ships with: its port, its credentials, its replicas,
 //! and its sub-commands.
 
+mod discovery;
 mod port;
 mod replicas;
 mod rotation;
