@@ -49,7 +49,8 @@ fn a_pod_without_wishes_gets_what_fits() {
     assert_eq!((demand.networks, demand.pod_network), (Vec::new(), None));
     assert_eq!(demand.firewall, FirewallDemand::default());
     let keys: Vec<&str> = demand.tags.keys().map(String::as_str).collect();
-    assert_eq!(keys, ["k8s.cluster", "k8s.namespace", "k8s.node", "k8s.pod", "k8s.resources", "k8s.uid"]);
+    let owner = ["k8s.cluster", "k8s.namespace", "k8s.node", "k8s.pod", "k8s.resources", "k8s.uid"];
+    assert_eq!(keys, [&owner[..], &["triton.cmon.groups"]].concat());
     assert_eq!(demand.warnings, []);
 }
 
