@@ -12,6 +12,7 @@ use runtime::health::Health;
 use runtime::metrics::Metrics;
 use tokio::sync::watch;
 use triton::Client;
+use triton::client::ClientBuilder;
 use triton::config::{Config, ConfigError};
 
 use crate::PROGRAM;
@@ -35,7 +36,7 @@ pub(super) struct Contradiction;
 /// The client, when there is one to be had: at once, or when the Secret is there.
 pub(super) enum Connection {
     /// At once.
-    Client(Client, Box<Config>),
+    Client(Box<ClientBuilder>, Box<Config>),
     /// When the Secret is there.
     Awaited(Box<Keeper>),
 }
@@ -47,13 +48,12 @@ impl Connection {
         cloud: &Arc<CloudConfig>,
         clients: &Clients,
         health: &Health,
-        metrics: &Metrics,
         identity: &str,
     ) -> Result<Self, Fatal> {
         let name = match credentials {
             Credentials::Settings(config) => {
                 let builder = Client::configured(&config).await.map_err(Fatal::failure)?;
-                return Ok(Self::Client(measured(builder, metrics)?, config));
+                return Ok(Self::Client(Box::new(builder), config));
             }
             Credentials::Secret(name) => name,
         };
@@ -64,11 +64,12 @@ impl Connection {
         Ok(Self::Awaited(Box::new(Keeper::start(parts).map_err(Fatal::failure)?)))
     }
 
-    /// The client and the settings that it works by. Waits for a Secret that can be used, and follows it from then on.
+    /// The client, which is measured, and the settings that it works by. Waits for a Secret that can be used, and follows
+    /// it from then on.
     pub(super) async fn client(self, metrics: &Metrics) -> Result<(Client, watch::Receiver<Config>), Fatal> {
         match self {
             // Nobody will send others.
-            Self::Client(client, config) => Ok((client, watch::channel(*config).1)),
+            Self::Client(builder, config) => Ok((measured(*builder, metrics)?, watch::channel(*config).1)),
             Self::Awaited(keeper) => keeper.connect(|builder| measured(builder, metrics)).await,
         }
     }

@@ -97,7 +97,7 @@ async fn run(
     let clients = Clients::new(&flags.source(), &program(), flags.limits()).await.map_err(Fatal::failure)?;
     metrics.watch_limiter(clients.limiter()).map_err(Fatal::failure)?;
     let identity = identity(&host);
-    let connection = Connection::prepare(credentials, &cloud, &clients, &health, &metrics, &identity).await?;
+    let connection = Connection::prepare(credentials, &cloud, &clients, &health, &identity).await?;
     let (elector, claim) = candidate(&flags, &clients, &identity)?;
     let caches = Caches::new();
     health.add_claim(&claim);
