@@ -38,6 +38,8 @@ pub mod annotation {
     pub const SSH_HOST_KEY: &str = "ssh-host-key";
     /// On a Service: the name of its CNS service. It also puts Services into CNS that are not of type LoadBalancer.
     pub const CNS_SERVICE: &str = "cns-service";
+    /// On a Service: the most nodes that are in its CNS service at a time.
+    pub const MAX_ENDPOINTS: &str = "max-endpoints";
     /// On a Service: which name its status has, where CNS has several for different networks: `public`, `private`, or
     /// `network:` and the name of a fabric network.
     pub const CNS_ZONE: &str = "cns-zone";

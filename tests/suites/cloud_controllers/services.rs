@@ -34,6 +34,14 @@ async fn a_load_balancer_is_found_by_its_name_for_as_long_as_it_is_there() {
     stage.until_noted("web", "EnsuredLoadBalancer", &hostname).await;
     stage.until_noted("web", "CNSNodePorts", "30080 instead of 80").await;
 
+    // No more than were asked for; then all again.
+    let most = |value| json!({"metadata": {"annotations": {"tritondatacenter.com/max-endpoints": value}}});
+    stage.change("web", most(json!("1"))).await;
+    let addresses = async || stage.resolve("web-default").await.len();
+    stage.until("one node is in", async || addresses().await == m1.ips.len()).await;
+    stage.change("web", most(json!(null))).await;
+    stage.until_resolved("web-default", &[&m1, &m2, &m3]).await;
+
     // What people say about nodes.
     let exclude = |value| json!({"metadata": {"labels": {"node.kubernetes.io/exclude-from-external-load-balancers": value}}});
     stage.change_node("m1", exclude(json!(""))).await;

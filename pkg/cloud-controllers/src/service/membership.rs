@@ -6,6 +6,7 @@
 //! Service without any.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -42,11 +43,13 @@ pub struct Rules {
     pub panic_threshold: u8,
     /// Whether the last node may leave.
     pub publish_empty: bool,
+    /// The most nodes that are in at a time.
+    pub most: Option<NonZeroUsize>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { panic_threshold: PANIC_THRESHOLD, publish_empty: false }
+        Self { panic_threshold: PANIC_THRESHOLD, publish_empty: false, most: None }
     }
 }
 
@@ -139,6 +142,14 @@ pub fn plan(observed: &Observed<'_>) -> Plan {
             members.extend(current.iter().filter(|id| candidates.get(id) == Some(&standing)));
             held = (!members.is_empty()).then_some(Held::Last);
         }
+    }
+    if let Some(most) = rules.most {
+        // Those that are in stay in, so that nobody moves without need.
+        let rank =
+            |id: &InstanceId| (!current.contains(id), candidates.get(id) != Some(&Standing::Serving), *id);
+        let mut ranked: Vec<InstanceId> = members.into_iter().collect();
+        ranked.sort_unstable_by_key(rank);
+        members = ranked.into_iter().take(most.get()).collect();
     }
     Plan { members, held, again, memory: Memory(Some(since)) }
 }

@@ -45,6 +45,12 @@ impl Wishes {
                 }
             }
         }
+        if let Some(text) = value(service, annotation::MAX_ENDPOINTS) {
+            match text.parse() {
+                Ok(most) => wishes.rules.most = Some(most),
+                Err(_) => notes.push(invalid(annotation::MAX_ENDPOINTS, text, "a number from 1")),
+            }
+        }
         if let Some(text) = value(service, annotation::CNS_ZONE) {
             match text.parse() {
                 Ok(zone) => wishes.zone = zone,
@@ -133,12 +139,14 @@ mod tests {
     }
 
     fn rules(panic_threshold: u8, publish_empty: bool) -> Wishes {
-        Wishes { rules: Rules { panic_threshold, publish_empty }, ..Wishes::default() }
+        let rules = Rules { panic_threshold, publish_empty, ..Rules::default() };
+        Wishes { rules, ..Wishes::default() }
     }
 
     #[rstest]
     #[case("publish-empty", "true", rules(50, true))]
     #[case("publish-empty", "false", rules(50, false))]
+    #[case("max-endpoints", "3", Wishes { rules: Rules { most: 3.try_into().ok(), ..Rules::default() }, ..Wishes::default() })]
     #[case("panic-threshold", "30", rules(30, false))]
     #[case("panic-threshold", "100%", rules(100, false))]
     #[case("cns-zone", "private", Wishes { zone: Zone::Private, ..Wishes::default() })]
@@ -152,6 +160,7 @@ mod tests {
     #[case("panic-threshold", "101", "a percentage such as 50")]
     #[case("panic-threshold", "-1", "a percentage such as 50")]
     #[case("cns-zone", "network:", "network:NAME")]
+    #[case("max-endpoints", "0", "a number from 1")]
     fn what_means_nothing_is_noted_with_what_may_be_there(
         #[case] name: &str,
         #[case] text: &str,

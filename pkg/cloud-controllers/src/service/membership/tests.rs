@@ -68,6 +68,19 @@ fn members_are_those_that_serve(#[case] nodes: &str, #[case] members: &str, #[ca
 }
 
 #[rstest]
+#[case::the_first_ones("a+ b+ c+", "ab")]
+#[case::those_that_are_in_stay("a+ B+ C+", "bc")]
+#[case::one_takes_the_place_of_another("A+ B- c+", "ac")]
+#[case::too_many_are_in("A+ B+ C+", "ab")]
+#[case::those_that_fail_are_the_surplus("A? B? C? D+", "ad")]
+#[case::fewer_than_that("a+", "a")]
+#[case::the_last_ones("A0 B0 C0", "ab")]
+fn a_service_may_limit_how_many_are_in(#[case] nodes: &str, #[case] members: &str) {
+    let plan = settled(nodes, Rules { most: NonZeroUsize::new(2), ..Rules::default() });
+    assert_eq!(letters(&plan.members), members);
+}
+
+#[rstest]
 #[case::the_last_idle_one("A0", "")]
 #[case::the_last_drained_one("A-", "")]
 #[case::a_failure_is_still_the_control_planes("A?", "a")]
