@@ -13,7 +13,7 @@ use runtime::watching::Caches;
 use tokio::time::timeout;
 use triton::Client;
 use virtual_kubelet::dry_run::{self, Report};
-use virtual_kubelet::settings::{Flags, VirtualNode};
+use virtual_kubelet::settings::{Flags, Output, VirtualNode};
 
 use crate::wiring::{Account, Process};
 
@@ -78,7 +78,11 @@ pub(super) async fn run(
         () = shutdown.begun() => Err(DryRunError::Stopped),
     };
     let printed = report.and_then(|report| {
-        std::io::stdout().write_all(report.to_string().as_bytes()).map_err(DryRunError::Print)
+        let text = match flags.output {
+            Output::Table => report.to_string(),
+            Output::Json => report.json().map_err(|error| DryRunError::Print(error.into()))?,
+        };
+        std::io::stdout().write_all(text.as_bytes()).map_err(DryRunError::Print)
     });
     printed.map_err(Fatal::failure)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use provider::owner::Owner;
+use serde::Serialize;
 use triton::id::InstanceId;
 use triton::types::{InstanceAction, Metadata, Tags};
 
@@ -17,7 +18,8 @@ use crate::node::plan::{Plan as NodePlan, Step as NodeStep};
 use crate::pod::{PodKey, Refusal};
 
 /// What is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A Node.
     Node,
@@ -30,7 +32,8 @@ pub enum Kind {
 }
 
 /// What would be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Make it.
     Create,
@@ -57,7 +60,7 @@ pub enum Action {
 }
 
 /// One thing that would be done.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Intent {
     /// To what.
     pub kind: Kind,
@@ -72,7 +75,7 @@ pub struct Intent {
 }
 
 /// All that would be done.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// What would be done, in the order in which it is shown.
     pub intents: Vec<Intent>,
@@ -90,6 +93,15 @@ impl Report {
         self.seen += 1;
         self.unchanged += usize::from(intents.is_empty());
         self.intents.extend(intents);
+    }
+
+    /// For programs: an object with the fields of this type, on one line.
+    ///
+    /// # Errors
+    ///
+    /// None that can happen: all keys are texts.
+    pub fn json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self).map(|text| text + "\n")
     }
 }
 

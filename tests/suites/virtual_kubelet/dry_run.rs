@@ -159,7 +159,6 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
     let (before, asked) = (written(&stage).await, requests(&stage).len());
     let _ = stage.simulator.control().requests().take();
     let shown = stage.dry_run(&["--orphan-grace=7m"]).await;
-    let cloudapi = stage.simulator.control().requests().take();
 
     // Columns are as wide as their widest cell: a rule's name is wider than a pod's.
     let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -175,6 +174,19 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
     assert!(!shown.contains("default/stays") && !shown.contains("hidden-value"), "{shown}");
     assert!(shown.ends_with("nothing was written.\n") && !shown.contains("unknown:"), "{shown}");
     assert!(shown.contains("it goes when that stays so for 420s"), "{shown}");
+
+    // The same for programs.
+    let report: Value = serde_json::from_str(&stage.dry_run(&["--output=json"]).await).unwrap();
+    let intents = report["intents"].as_array().unwrap();
+    // What is said of the node changes while its kubelet is away.
+    let told = intents.iter().filter(|it| it["kind"] != "node").count();
+    let rows =
+        shown.lines().filter(|line| ["pod ", "rule ", "orphan "].iter().any(|it| line.starts_with(it)));
+    assert_eq!(told, rows.count(), "{report}\n{shown}");
+    let is_orphan = |it: &&Value| it["kind"] == "orphan" && it["action"] == "delete";
+    assert_eq!(intents.iter().find(is_orphan).unwrap()["instance"], orphan.to_string());
+
+    let cloudapi = stage.simulator.control().requests().take();
 
     // Nothing was written: neither by what the API server and CloudAPI were asked, nor by what they have.
     assert_eq!(written(&stage).await, before);
@@ -196,6 +208,13 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
             instances.len() == 5 && instances.iter().all(|it| it.id != orphan && it.id != leaving)
         })
         .await;
+    let said = async || {
+        let get =
+            ["get", "events.events.k8s.io", "--field-selector=regarding.kind=Node,reason=OrphanDeleted"];
+        let note = "--output=jsonpath={.items[*].note}";
+        stage.kubectl(&[&get[..], &[note]].concat()).await.contains(&orphan.to_string())
+    };
+    stage.until("the node has an event of the orphan", said).await;
     assert_eq!(
         (id_of(&stage, "unknown").await, id_of(&stage, "halted").await),
         (unknown, halted),

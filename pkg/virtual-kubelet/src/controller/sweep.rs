@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use provider::names::tag;
 use provider::owner::Owner;
+use runtime::events::{Happening, Severity};
 use runtime::exit::one_line;
 use tokio::time::Instant;
 use triton::id::InstanceId;
@@ -56,7 +58,9 @@ impl Controller {
             match self.writer.is_absent(&key).await {
                 Ok(true) => {
                     tracing::warn!(pod = %key, instance = %id, "deleting an instance whose pod is gone");
-                    self.discard(&entry).await;
+                    if self.discard(&entry).await {
+                        self.events.record(orphan_deleted(&owner.node, &key, id));
+                    }
                 }
                 Ok(false) => {}
                 Err(error) => {
@@ -79,5 +83,23 @@ impl Controller {
         let fresh = self.instances.health().last_clean_list;
         self.caches.missing().is_empty()
             && fresh.is_some_and(|begun| now.saturating_duration_since(begun) < FRESH)
+    }
+}
+
+/// An event on the node, for there is no pod any more that could have one.
+fn orphan_deleted(node: &str, pod: &PodKey, id: InstanceId) -> Happening {
+    Happening {
+        regarding: ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Node".to_owned()),
+            name: Some(node.to_owned()),
+            // As kubelets have it: `kubectl describe node` looks for this as well as for the object's own.
+            uid: Some(node.to_owned()),
+            ..ObjectReference::default()
+        },
+        severity: Severity::Warning,
+        reason: "OrphanDeleted".to_owned(),
+        action: "DeleteOrphan".to_owned(),
+        note: format!("Deleting instance {id}: its pod {pod} is gone"),
     }
 }

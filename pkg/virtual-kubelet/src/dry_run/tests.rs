@@ -110,3 +110,15 @@ unknown: which instances are orphans
         "0 of 0 nodes and pods stay as they are; nothing was written.\n"
     );
 }
+
+#[test]
+fn programs_are_told_the_same_by_the_words_of_the_table() {
+    let rule = of_rule(&RuleStep::Enable(Uuid::from_u128(3).into()));
+    let report = Report { intents: vec![rule], seen: 2, unchanged: 1, unknown: vec!["x".to_owned()] };
+    let expected = r#"{"intents":[{"kind":"rule","action":"update","name":"00000000-0000-0000-0000-000000000003","instance":null,"detail":"enabled"}],"seen":2,"unchanged":1,"unknown":["x"]}"#;
+    assert_eq!(report.json().unwrap(), format!("{expected}\n"));
+    for (kind, action) in [(Kind::Orphan, Action::Refuse), (Kind::Pod, Action::Adopt)] {
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
+    }
+}
