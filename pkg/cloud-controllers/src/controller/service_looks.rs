@@ -34,6 +34,13 @@ use crate::service::{Memory, Note, Observed, Plan, Publication, instance, plan};
 /// How often all Services are looked at though nothing has happened. For safety only.
 const PASS: Duration = Duration::from_secs(600);
 
+/// How long an instance is left as it is after a decision that concerns it: what is decided for other Services at that
+/// time, as for a node that is drained, is written with it.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// The pause between two readings of all Nodes, which change all the time where there are many.
+const APART: Duration = Duration::from_millis(100);
+
 /// The pause between reads that are to tell what became of a write.
 const DOUBT: Duration = Duration::from_secs(5);
 
@@ -105,6 +112,7 @@ impl ServiceController {
             if self.view.read_hosts() {
                 self.view.ask_all();
             }
+            tokio::time::sleep(APART).await;
         }
     }
 
@@ -219,7 +227,8 @@ impl ServiceController {
         }
         drop(state);
         changed.extend(self.view.leftovers(service, &directory));
-        changed.iter().for_each(|id| self.instances.ask(id));
+        let at = Instant::now() + GATHER;
+        changed.iter().for_each(|id| self.instances.ask_at(id, at));
     }
 
     async fn act(&self, key: &ServiceKey, service: &Service, plan: &Plan) -> Result<(), StepError> {
