@@ -91,8 +91,8 @@ impl Manager {
             Kind::Triton => arguments.push("--controllers=*,-metrics".to_owned()),
             Kind::Default | Kind::Tuned => {
                 variables.push(("TRITON_NETWORK".to_owned(), data_centre.network.clone()));
-                // It makes itself a certificate there. Port 0 would leave its server out.
-                arguments.push(format!("--cert-dir={}", folder.path().display()));
+                // With the default it ends when it is not told of pods' addresses, of which there are none here.
+                arguments.push("--configure-cloud-routes=false".to_owned());
             }
         }
         if kind == Kind::Tuned {

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::Resource as _;
 use prometheus::{IntCounter, IntCounterVec};
 use provider::cns::{ServiceKey, exposure};
+use provider::names::tag;
 use runtime::clients::ApiError;
 use runtime::events::{EventRecorder, Happening};
 use runtime::exit::one_line;
@@ -348,6 +349,9 @@ impl ServiceController {
                 store.expect(id, Expectation::Tags { set: plan.set.clone(), removed: [].into() });
             }
             for key in &plan.remove {
+                // Others leave their services before the record of ours goes here, which means nothing without them.
+                let record = *key != tag::CNS_SERVICES;
+                let client = if record { self.triton.with_priority(Priority::Status) } else { client.clone() };
                 match client.delete_tag(id, key).await {
                     Err(error) if error.kind() != Kind::NotFound => return Err(error),
                     // What is not there need not be removed.
