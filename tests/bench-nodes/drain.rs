@@ -38,7 +38,12 @@ pub(crate) struct Measured {
 }
 
 /// Drains so many of twice as many Nodes, all of which are in so many Services.
-pub(crate) async fn measure(kind: Kind, programs: &Programs, services: usize, drained: usize) -> Result<Measured> {
+pub(crate) async fn measure(
+    kind: Kind,
+    programs: &Programs,
+    services: usize,
+    drained: usize,
+) -> Result<Measured> {
     // The framework would take half an hour to put them in; ours does it itself.
     let tags = match kind {
         Kind::Triton => Tags::new(),
@@ -55,8 +60,10 @@ pub(crate) async fn measure(kind: Kind, programs: &Programs, services: usize, dr
     nodes.until(&mut manager, cluster.machines.len(), STUCK).await?;
     // Pods are on those that stay.
     let (leaving, staying) = cluster.machines.split_at(drained);
-    make(&cluster, services, Policy::Cluster, |number| staying.iter().skip(number % drained).take(1).collect())
-        .await?;
+    make(&cluster, services, Policy::Cluster, |number| {
+        staying.iter().skip(number % drained).take(1).collect()
+    })
+    .await?;
     until(&cluster, &mut manager, STUCK, |entries| entries.iter().all(|count| *count == services)).await?;
     sleep(SETTLES).await;
     let mut audit = cluster.audit();

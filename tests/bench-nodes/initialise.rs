@@ -55,7 +55,12 @@ pub(crate) struct Phase {
 }
 
 /// Measures one manager with so many Nodes.
-pub(crate) async fn measure(kind: Kind, programs: &Programs, count: usize, steady: Duration) -> Result<Measured> {
+pub(crate) async fn measure(
+    kind: Kind,
+    programs: &Programs,
+    count: usize,
+    steady: Duration,
+) -> Result<Measured> {
     let cluster = Cluster::start(kind, programs, count, Tags::new()).await?;
     let nodes = Nodes::watch(&cluster.client).await?;
     let mut manager = Manager::start(kind, programs, &cluster.plane, &cluster.data_centre).await?;
@@ -90,7 +95,11 @@ pub(crate) async fn measure(kind: Kind, programs: &Programs, count: usize, stead
 pub(crate) async fn leads(cluster: &Cluster, manager: &mut Manager) -> Result<()> {
     let deadline = Instant::now() + LEADS_WITHIN;
     let lease = [
-        "get", "lease", "cloud-controller-manager", "--namespace=kube-system", "--ignore-not-found",
+        "get",
+        "lease",
+        "cloud-controller-manager",
+        "--namespace=kube-system",
+        "--ignore-not-found",
         "--output=jsonpath={.spec.holderIdentity}",
     ];
     while cluster.plane.kubectl(&lease).await?.is_empty() {

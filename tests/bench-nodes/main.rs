@@ -85,7 +85,11 @@ async fn run(arguments: Arguments) -> Result<()> {
             eprintln!("{nodes} nodes, {}", kind.title());
             let run = initialise::measure(*kind, &programs, nodes, steady).await;
             let run = run.with_context(|| format!("{nodes} nodes, {}", kind.title()))?;
-            eprint!("{}\n{}", report::table(std::slice::from_ref(&run)), report::requests(std::slice::from_ref(&run)));
+            eprint!(
+                "{}\n{}",
+                report::table(std::slice::from_ref(&run)),
+                report::requests(std::slice::from_ref(&run))
+            );
             measured.push(run);
         }
     }
@@ -95,7 +99,8 @@ async fn run(arguments: Arguments) -> Result<()> {
     if arguments.services > 0 {
         let mut measured = Vec::new();
         for kind in &arguments.service_managers {
-            let what = format!("{} drained, {} Services, {}", arguments.drained, arguments.services, kind.title());
+            let what =
+                format!("{} drained, {} Services, {}", arguments.drained, arguments.services, kind.title());
             eprintln!("{what}");
             let run = drain::measure(*kind, &programs, arguments.services, arguments.drained).await;
             measured.push(run.context(what)?);

@@ -129,6 +129,11 @@ impl Manager {
     }
 }
 
-fn start(program: &Path, arguments: &[String], variables: &[(String, String)], log: &Path) -> Result<Process> {
+fn start(
+    program: &Path,
+    arguments: &[String],
+    variables: &[(String, String)],
+    log: &Path,
+) -> Result<Process> {
     Process::start(program, arguments, variables, log.to_owned())
 }

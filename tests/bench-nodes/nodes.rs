@@ -97,7 +97,8 @@ impl Nodes {
         let change = async |number: usize| {
             let Some(machine) = machines.get(number) else { return Ok(()) };
             let params = PatchParams::default();
-            let request = Request::new("/api/v1/nodes").patch(&machine.name, &params, &Patch::Merge(patch))?;
+            let request =
+                Request::new("/api/v1/nodes").patch(&machine.name, &params, &Patch::Merge(patch))?;
             self.client.request::<IgnoredAny>(request).await.context("cannot change a Node").map(drop)
         };
         for_each(machines.len(), change).await.map(drop)

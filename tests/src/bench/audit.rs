@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
+use crate::control_plane::ControlPlane;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use crate::control_plane::ControlPlane;
 
 /// A policy that notes the finished requests of these users and nothing else.
 pub fn policy(users: &[&str]) -> Value {

@@ -46,10 +46,10 @@ pub(super) fn node(node: &mut Node) {
         }
         conditions
     });
-    let info = status.node_info.take().map(|info| NodeSystemInfo {
-        system_uuid: info.system_uuid,
-        ..NodeSystemInfo::default()
-    });
+    let info = status
+        .node_info
+        .take()
+        .map(|info| NodeSystemInfo { system_uuid: info.system_uuid, ..NodeSystemInfo::default() });
     *status = k8s_openapi::api::core::v1::NodeStatus {
         addresses: status.addresses.take(),
         conditions,
@@ -127,7 +127,8 @@ mod tests {
         let mut whole = kept.clone();
         whole["metadata"]["managedFields"] = json!([{"manager": "kubelet"}]);
         whole["metadata"]["labels"]["kubernetes.io/os"] = json!("linux");
-        whole["metadata"]["annotations"]["volumes.kubernetes.io/controller-managed-attach-detach"] = json!("true");
+        whole["metadata"]["annotations"]["volumes.kubernetes.io/controller-managed-attach-detach"] =
+            json!("true");
         whole["status"]["images"] = json!([{"names": ["a@sha256:1", "a:v1"], "sizeBytes": 1}]);
         whole["status"]["capacity"] = json!({"cpu": "8"});
         whole["status"]["conditions"][0]["message"] = json!("kubelet is posting ready status");

@@ -180,8 +180,7 @@ impl Controllers {
         let bells = [Arc::clone(&route_bell), Arc::clone(&metrics_bell), Arc::clone(&news.nodes)];
         let seen = notice(asked, bells);
         let config = watcher::Config::default().page_size(lean::NODES_AT_ONCE);
-        let nodes =
-            parts.caches.reflect_lean("nodes", api, config, fastrand::Rng::new(), lean::node, seen);
+        let nodes = parts.caches.reflect_lean("nodes", api, config, fastrand::Rng::new(), lean::node, seen);
         let networks = Networks::new(&parts.triton);
         let cluster =
             Arc::new(Cluster::new(nodes, parts.instances.clone(), networks, settings.place.clone()));
@@ -368,11 +367,9 @@ fn view(
     let client = parts.clients.client("services", Priority::Normal)?;
     let (services, slices) = (Api::<Service>::all(client.clone()), Api::<EndpointSlice>::all(client));
     let seen = news.of_services(&settings.cluster);
-    let services =
-        parts.caches.reflect_lean("services", services, config(), random(), lean::service, seen);
+    let services = parts.caches.reflect_lean("services", services, config(), random(), lean::service, seen);
     let seen = news.of_slices();
-    let slices =
-        parts.caches.reflect_lean("endpointslices", slices, config(), random(), lean::slice, seen);
+    let slices = parts.caches.reflect_lean("endpointslices", slices, config(), random(), lean::slice, seen);
     let conventions = (settings.cluster.clone(), settings.default_load_balancer);
     Ok(View::new(Arc::clone(cluster), conventions, services, slices, news))
 }

@@ -55,7 +55,6 @@ pub(crate) use throttle::Throttle;
 pub use throttle::ThrottleLimits;
 pub use tls::{Tls, TlsError};
 
-
 /// Where the names in CNS come from.
 pub(crate) trait Names: Send + Sync {
     /// The names of an instance.
