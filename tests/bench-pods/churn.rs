@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use suites::control_plane::{ControlPlane, Identity, Options};
+use suites::bench::audit::{self, Audit, Requests};
+use suites::bench::data_centre::Calls;
+use suites::bench::process::Usage;
+use suites::bench::{client, percentile};
+use suites::control_plane::{ControlPlane, Options};
 use tokio::time::{Instant, sleep};
 
-use crate::audit::{self, Audit, Requests};
-use crate::data_centre::Calls;
 use crate::kubelet::{Kind, Kubelet, Programs};
 use crate::load::{Pods, names};
-use crate::process::Usage;
 
 /// A kubelet that does nothing for so long is stuck; as shipped, the first deletion takes a grace period.
 const STUCK: Duration = Duration::from_secs(180);
@@ -65,14 +65,6 @@ pub(crate) async fn plane(kind: Kind) -> Result<ControlPlane> {
         ..Options::default()
     })
     .await
-}
-
-/// An administrator's client.
-pub(crate) async fn client(plane: &ControlPlane) -> Result<kube::Client> {
-    let file = plane.kubeconfig(&Identity::Admin).await?;
-    let options = KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?;
-    Ok(kube::Client::try_from(config)?)
 }
 
 /// Makes and deletes the pods.
@@ -136,11 +128,4 @@ async fn calls(kubelet: &Kubelet) -> Result<Calls> {
         Some(data_centre) => data_centre.take_calls().await,
         None => Ok(Calls::new()),
     }
-}
-
-/// What so many of a hundred do not exceed.
-pub(crate) fn percentile(of: &mut [Duration], percent: usize) -> Duration {
-    of.sort_unstable();
-    let last = of.len().saturating_sub(1);
-    of.get((of.len() * percent / 100).min(last)).copied().unwrap_or_default()
 }

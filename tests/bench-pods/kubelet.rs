@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
+use suites::bench::data_centre::DataCentre;
+use suites::bench::process::{Process, Usage};
 use suites::control_plane::{ControlPlane, Identity};
 use suites::virtual_kubelet::install;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::data_centre::DataCentre;
 use crate::load::Template;
-use crate::process::{Process, Usage};
 
 /// A virtual kubelet that takes longer to make its node ready has failed.
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -104,8 +104,9 @@ impl Kubelet {
         let log = folder.path().join("kubelet.log");
         let (start, data_centre) = match kind {
             Kind::Triton => {
+                let sim = [&["--no-cns"], sim].concat();
                 let data_centre =
-                    DataCentre::start(&programs.ours.join("triton-sim"), folder.path(), sim).await?;
+                    DataCentre::start(&programs.ours.join("triton-sim"), folder.path(), &sim).await?;
                 let kubeconfig = install(plane).await?;
                 let mut arguments = vec![
                     format!("--nodename={NODE}"),

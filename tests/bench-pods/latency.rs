@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use suites::bench::{client, percentile};
 use tokio::time::{Instant, sleep};
 use triton::types::{ListInstances, TagValue};
 
-use crate::churn::{client, percentile, plane};
+use crate::churn::plane;
 use crate::kubelet::{Kind, Kubelet, Programs};
 use crate::load::{Pods, names};
 

@@ -6,13 +6,10 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the edge of a program")]
 
-mod audit;
 mod churn;
-mod data_centre;
 mod kubelet;
 mod latency;
 mod load;
-mod process;
 mod report;
 mod restart;
 mod throttle;

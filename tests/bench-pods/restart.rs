@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use suites::bench::client;
 use tokio::time::{Instant, sleep};
 
-use crate::churn::{client, plane};
+use crate::churn::plane;
 use crate::kubelet::{Kind, Kubelet, Programs};
 use crate::load::{Pods, names};
 

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use suites::bench::audit::Audit;
+use suites::bench::client;
+use suites::bench::data_centre::Calls;
 use tokio::time::{Instant, sleep};
 
-use crate::audit::Audit;
-use crate::churn::{client, plane, settle};
-use crate::data_centre::{Calls, per_pod};
+use crate::churn::{plane, settle};
 use crate::kubelet::{Kind, Kubelet, Programs};
 use crate::load::{Pods, names};
+use crate::report::calls_per_pod;
 
 /// CloudAPI's own default: so many requests at once, and so many a second.
 const THROTTLE: &str = "--throttle=30:10";
@@ -65,7 +67,7 @@ pub(crate) fn table(measured: &Measured) -> String {
     let pods = measured.pods;
     let line = |what: &str, took: Option<Duration>, calls: &Calls| {
         let took = took.map_or("-".to_owned(), |took| format!("{:.1} s", took.as_secs_f64()));
-        format!("| {what} | {took} | {} |\n", per_pod(calls, pods))
+        format!("| {what} | {took} | {} |\n", calls_per_pod(calls, pods))
     };
     let title = format!("| {pods} pods, 10 requests/s, burst 30 | time | calls per pod |\n|---|---|---|\n");
     let lines = [

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use runtime::exit::one_line;
+use tokio::sync::Mutex;
 use triton::budget::Priority;
 use triton::id::NetworkId;
 use triton::types::ListNetworks;
@@ -56,12 +57,14 @@ pub type Reaches = HashMap<NetworkId, Reach>;
 pub struct Networks {
     client: Client,
     known: Arc<RwLock<Arc<Reaches>>>,
+    /// Held by whoever asks.
+    asking: Arc<Mutex<()>>,
 }
 
 impl Networks {
     /// None known yet.
     pub fn new(client: &Client) -> Self {
-        Self { client: client.with_priority(Priority::Status), known: Arc::default() }
+        Self { client: client.with_priority(Priority::Status), known: Arc::default(), asking: Arc::default() }
     }
 
     /// What is known now.
@@ -69,14 +72,22 @@ impl Networks {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Learns of these networks: by the list, and by a read of each that is not in it.
+    /// Learns of these networks: by the list, and by a read of each that is not in it. While somebody else asks, this waits
+    /// until they have their answer, which is likely to be about the same networks, and asks nothing itself.
     ///
     /// # Errors
     ///
     /// That of the first call that failed; what the others said is known all the same. A network that CloudAPI says
     /// it does not have is no error.
     pub async fn learn(&self, wanted: &[NetworkId]) -> Result<(), triton::Error> {
+        let Ok(_asking) = self.asking.try_lock() else {
+            drop(self.asking.lock().await);
+            return Ok(());
+        };
         let missing = self.missing(wanted);
+        if missing.is_empty() {
+            return Ok(());
+        }
         if missing.len() > 1 || self.known().is_empty() {
             let listed = self.client.list_networks(&ListNetworks::default()).await?;
             self.add(listed.items.into_iter().map(|network| (network.id, reach(network.public))));

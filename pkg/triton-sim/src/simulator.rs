@@ -18,7 +18,7 @@ use triton::id::{AccountId, InstanceId, NetworkId};
 use crate::admin::{self, Control, NoComputeNode};
 use crate::cloudapi::changefeed::Hub;
 use crate::cloudapi::server::{serve, serve_stream};
-use crate::cloudapi::{ApiSettings, CloudApi, Names, Tls, TlsError, tls};
+use crate::cloudapi::{ApiSettings, CloudApi, Names, Throttle, Tls, TlsError, tls};
 use crate::cmon::{Cmon, CmonError, CmonSettings};
 use crate::cns::{Cns, CnsError, CnsSettings, InvalidZones, ZoneConfig};
 use crate::engine::Engine;
@@ -225,10 +225,12 @@ impl Simulator {
         let faults = Arc::new(Faults::new(seed, FaultPlan::default()));
         let feed = Arc::new(Hub::new(Arc::clone(&faults)));
         let counters = Arc::new(Counters::default());
+        let throttle = Arc::new(Throttle::new(settings.throttle));
         let control = Control {
             engine: engine.clone(),
             faults: Arc::clone(&faults),
             counters: Arc::clone(&counters),
+            throttle: Arc::clone(&throttle),
             feed: Arc::clone(&feed),
             cmon: cmon.clone(),
             sound: Arc::new(settings.world),
@@ -244,12 +246,11 @@ impl Simulator {
             url: url.clone(),
             services,
             datacenters: settings.datacenters,
-            throttle: settings.throttle,
             clock_skew: settings.clock_skew,
         };
         let changes = engine.feed();
         let names = cns.clone().map(|cns| cns as Arc<dyn Names>);
-        let api = CloudApi::new(engine, api_settings, faults, counters, Arc::clone(&feed), names);
+        let api = CloudApi::new(engine, api_settings, faults, counters, throttle, Arc::clone(&feed), names);
         let api = Arc::new(api);
         let mut tasks = vec![
             tokio::spawn(serve(listener, acceptor, Arc::clone(&api), stopped)),

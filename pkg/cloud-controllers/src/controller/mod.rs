@@ -8,6 +8,7 @@
 //! Only the leader looks. A standby keeps the same caches, so it acts as soon as it leads.
 
 mod cluster;
+mod lean;
 mod lifecycle_looks;
 mod matches;
 mod metrics_looks;
@@ -178,8 +179,8 @@ impl Controllers {
         let (route_bell, metrics_bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let bells = [Arc::clone(&route_bell), Arc::clone(&metrics_bell), Arc::clone(&news.nodes)];
         let seen = notice(asked, bells);
-        let nodes =
-            parts.caches.reflect("nodes", api, watcher::Config::default(), fastrand::Rng::new(), seen);
+        let config = watcher::Config::default().page_size(lean::NODES_AT_ONCE);
+        let nodes = parts.caches.reflect_lean("nodes", api, config, fastrand::Rng::new(), lean::node, seen);
         let networks = Networks::new(&parts.triton);
         let cluster =
             Arc::new(Cluster::new(nodes, parts.instances.clone(), networks, settings.place.clone()));
@@ -366,8 +367,9 @@ fn view(
     let client = parts.clients.client("services", Priority::Normal)?;
     let (services, slices) = (Api::<Service>::all(client.clone()), Api::<EndpointSlice>::all(client));
     let seen = news.of_services(&settings.cluster);
-    let services = parts.caches.reflect("services", services, config(), random(), seen);
-    let slices = parts.caches.reflect("endpointslices", slices, config(), random(), news.of_slices());
+    let services = parts.caches.reflect_lean("services", services, config(), random(), lean::service, seen);
+    let seen = news.of_slices();
+    let slices = parts.caches.reflect_lean("endpointslices", slices, config(), random(), lean::slice, seen);
     let conventions = (settings.cluster.clone(), settings.default_load_balancer);
     Ok(View::new(Arc::clone(cluster), conventions, services, slices, news))
 }

@@ -13,7 +13,7 @@ use runtime::queue::Queue;
 use tokio::time::Instant;
 
 use super::cluster::Cluster;
-use super::records::Records;
+use super::records::{Outdated, Records};
 use super::writer::{Change, NodeWriter};
 use super::{Name, say};
 use crate::node::{Memory, Observed, Step, plan};
@@ -91,6 +91,12 @@ impl NodeController {
     async fn look(&self, name: &Name) {
         let mut record = self.records.take(name);
         let Some((node, identity, known)) = self.cluster.observe(name) else { return };
+        let version = node.metadata.resource_version.as_deref();
+        if let Some(until) = record.outdated.wait(version, Instant::now()) {
+            // The event of what was written asks for a look.
+            self.queue.ask_at(name, until);
+            return self.records.put(name, record);
+        }
         let networks = self.cluster.networks().known();
         let plan = plan(&Observed {
             node: &node,
@@ -109,7 +115,7 @@ impl NodeController {
         if let Some(again) = plan.again {
             self.queue.ask_at(name, again);
         }
-        match self.perform(name, &node, &plan.steps).await {
+        match self.perform(name, &node, &plan.steps, &mut record.outdated).await {
             Ok(()) => {
                 record.succeeded();
                 if let Some(note) = &plan.done {
@@ -129,10 +135,18 @@ impl NodeController {
         self.records.put(name, record);
     }
 
-    async fn perform(&self, name: &Name, node: &Node, steps: &[Step]) -> Result<(), StepError> {
+    async fn perform(
+        &self,
+        name: &Name,
+        node: &Node,
+        steps: &[Step],
+        outdated: &mut Outdated,
+    ) -> Result<(), StepError> {
+        let version = |node: &Node| node.metadata.resource_version.clone();
         let mut written = None;
         for step in steps {
             let current = written.as_ref().unwrap_or(node);
+            let before = version(current);
             match step {
                 Step::LearnNetworks(ids) => {
                     self.cluster.networks().learn(ids).await?;
@@ -157,6 +171,10 @@ impl NodeController {
                     };
                     written = Some(self.writer.patch(current, &change).await?);
                 }
+            }
+            // A write that changed nothing leaves the version as it was, and no event follows.
+            if written.as_ref().map(version).is_some_and(|after| after != before) {
+                outdated.note(before.as_deref(), Instant::now());
             }
         }
         Ok(())

@@ -22,6 +22,37 @@ pub(super) struct Record<M> {
     said: Vec<Note>,
     /// Failures in a row.
     failures: u32,
+    /// What this process has changed.
+    pub(super) outdated: Outdated,
+}
+
+/// How long a watch may take to show a write. Should it be later, what was written is written again, or refused.
+const LAG: Duration = Duration::from_secs(5);
+
+/// Versions that an object has no more, because this process wrote it: nothing is to be decided by them while the watch
+/// has yet to show what was written.
+#[derive(Debug, Default)]
+pub(super) struct Outdated {
+    versions: Vec<String>,
+    until: Option<Instant>,
+}
+
+impl Outdated {
+    /// A write has made another version of this one.
+    pub(super) fn note(&mut self, version: Option<&str>, now: Instant) {
+        self.versions.extend(version.map(str::to_owned));
+        self.until = Some(now + LAG);
+    }
+
+    /// Until when a look at this version is to wait for the watch. Forgets all when it is another one.
+    pub(super) fn wait(&mut self, version: Option<&str>, now: Instant) -> Option<Instant> {
+        let is_old = version.is_some_and(|version| self.versions.iter().any(|old| old == version));
+        let until = self.until.filter(|until| is_old && *until > now);
+        if until.is_none() {
+            *self = Self::default();
+        }
+        until
+    }
 }
 
 impl<M> Record<M> {
@@ -86,6 +117,21 @@ mod tests {
         assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
         record.succeeded();
         assert_eq!((record.failed(now) - now).as_millis(), 500);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_decided_by_a_version_that_was_written_over_unless_the_watch_is_late() {
+        let now = Instant::now();
+        let mut outdated = Outdated::default();
+        assert_eq!(outdated.wait(Some("1"), now), None);
+        outdated.note(Some("1"), now);
+        outdated.note(Some("2"), now);
+        assert_eq!(outdated.wait(Some("1"), now), Some(now + LAG));
+        assert_eq!(outdated.wait(Some("2"), now), Some(now + LAG));
+        assert_eq!(outdated.wait(Some("1"), now + LAG), None, "the watch is late");
+        outdated.note(Some("1"), now);
+        assert_eq!(outdated.wait(Some("3"), now), None);
+        assert_eq!(outdated.wait(Some("1"), now), None, "all is forgotten");
     }
 
     #[test]

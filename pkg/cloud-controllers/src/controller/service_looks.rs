@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::Resource as _;
 use prometheus::{IntCounter, IntCounterVec};
 use provider::cns::{ServiceKey, exposure};
+use provider::names::tag;
 use runtime::clients::ApiError;
 use runtime::events::{EventRecorder, Happening};
 use runtime::exit::one_line;
@@ -33,6 +34,13 @@ use crate::service::{Memory, Note, Observed, Plan, Publication, instance, plan};
 
 /// How often all Services are looked at though nothing has happened. For safety only.
 const PASS: Duration = Duration::from_secs(600);
+
+/// How long an instance is left as it is after a decision that concerns it, and a Service after a change of an instance:
+/// what is decided for other Services at that time, as for a node that is drained, is written with it.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// The pause between two readings of all Nodes, which change all the time where there are many.
+const APART: Duration = Duration::from_millis(100);
 
 /// The pause between reads that are to tell what became of a write.
 const DOUBT: Duration = Duration::from_secs(5);
@@ -105,6 +113,7 @@ impl ServiceController {
             if self.view.read_hosts() {
                 self.view.ask_all();
             }
+            tokio::time::sleep(APART).await;
         }
     }
 
@@ -119,15 +128,17 @@ impl ServiceController {
                     self.view.names_changed();
                 }
                 let directory = self.view.directory();
+                // Many instances change when many are written, and each concerns all of its Services.
+                let at = Instant::now() + GATHER;
                 for key in names.iter().filter_map(|name| directory.holder(name)) {
-                    self.view.news().queue.ask(key);
+                    self.view.news().queue.ask_at(key, at);
                 }
                 let orphaned = names.iter().any(|name| directory.holder(name).is_none());
                 if orphaned {
                     self.view.ask_leaving();
                 }
                 let decided: Vec<ServiceKey> = self.view.state().board.services_of(id).cloned().collect();
-                decided.iter().for_each(|key| self.view.news().queue.ask(key));
+                decided.iter().for_each(|key| self.view.news().queue.ask_at(key, at));
                 if !(names.is_empty() && decided.is_empty()) {
                     self.instances.ask(&id);
                 }
@@ -219,7 +230,8 @@ impl ServiceController {
         }
         drop(state);
         changed.extend(self.view.leftovers(service, &directory));
-        changed.iter().for_each(|id| self.instances.ask(id));
+        let at = Instant::now() + GATHER;
+        changed.iter().for_each(|id| self.instances.ask_at(id, at));
     }
 
     async fn act(&self, key: &ServiceKey, service: &Service, plan: &Plan) -> Result<(), StepError> {
@@ -339,6 +351,10 @@ impl ServiceController {
                 store.expect(id, Expectation::Tags { set: plan.set.clone(), removed: [].into() });
             }
             for key in &plan.remove {
+                // Others leave their services before the record of ours goes here, which means nothing without them.
+                let record = *key != tag::CNS_SERVICES;
+                let client =
+                    if record { self.triton.with_priority(Priority::Status) } else { client.clone() };
                 match client.delete_tag(id, key).await {
                     Err(error) if error.kind() != Kind::NotFound => return Err(error),
                     // What is not there need not be removed.

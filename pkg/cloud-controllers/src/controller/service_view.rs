@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
-use provider::cns::{DefaultLoadBalancer, Directory, Exposure, ServiceKey, exposure, name_of, own_names};
+use provider::cns::{DefaultLoadBalancer, Directory, Exposure, ServiceKey, exposure, name_of};
 use provider::names::tag;
 use provider::owner::Owner;
 use runtime::queue::Queue;
@@ -330,7 +330,7 @@ impl View {
                 id,
                 Carrier {
                     entries: own_entries(&entry.expected().tags, &self.name, name),
-                    is_seen: own_names(&instance.tags, &self.name).contains(name),
+                    is_seen: !own_entries(&instance.tags, &self.name, name).is_empty(),
                     is_pod: Owner::of(&instance).is_some(),
                     instance,
                 },
@@ -431,10 +431,13 @@ fn is_stopped(state: &InstanceState) -> bool {
     matches!(state, Stopped | Stopping | Deleted | Failed)
 }
 
-/// The entries of this name that are recorded as the cluster's.
+/// The entries of this name that are recorded as the cluster's. A node has entries of all Services, and is looked at for
+/// each of them: only those of the name are read.
 fn own_entries(tags: &Tags, cluster: &str, name: &str) -> Vec<CnsService> {
-    let text = |key: &str| tags.get(key).map(TagValue::to_string);
-    let own = text(tag::CNS).filter(|_| text(tag::CLUSTER).as_deref() == Some(cluster));
-    let own = own.and_then(|own| own.parse::<CnsServices>().ok());
-    own.into_iter().flatten().filter(|entry| entry.name() == name).collect()
+    if tags.get(tag::CLUSTER).map(TagValue::to_string).as_deref() != Some(cluster) {
+        return Vec::new();
+    }
+    let record = tags.get(tag::CNS).map(TagValue::to_string).unwrap_or_default();
+    let named = record.split(',').filter(|entry| entry.split(':').next() == Some(name));
+    named.filter_map(|entry| entry.parse::<CnsServices>().ok()).flatten().collect()
 }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use triton::id::{ComputeNodeId, InstanceId};
 
-use crate::cloudapi::Operation;
 use crate::cloudapi::changefeed::Hub;
+use crate::cloudapi::{Operation, Throttle, ThrottleLimits};
 use crate::cmon::{Cmon, Load};
 use crate::engine::Engine;
 use crate::faults::{Counters, FaultPlan, Faults};
@@ -24,6 +24,7 @@ pub struct Control {
     pub(crate) engine: Engine,
     pub(crate) faults: Arc<Faults>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) throttle: Arc<Throttle>,
     pub(crate) feed: Arc<Hub>,
     pub(crate) cmon: Option<Arc<Cmon>>,
     /// How the data centre behaves when nothing goes wrong.
@@ -80,6 +81,17 @@ impl Control {
         });
         self.faults.set(plan);
         Ok(())
+    }
+
+    /// How many requests an account may send; `None` when nothing is throttled.
+    #[must_use]
+    pub fn throttle(&self) -> Option<ThrottleLimits> {
+        self.throttle.limits()
+    }
+
+    /// Throttles accounts in another way from now on, as if they had been quiet before, or not at all.
+    pub fn set_throttle(&self, limits: Option<ThrottleLimits>) {
+        self.throttle.set(limits);
     }
 
     /// How many requests were answered.

@@ -8,6 +8,9 @@
 //! | `GET /faults` | what goes wrong ([`FaultPlan`](crate::faults::FaultPlan)) |
 //! | `PUT /faults` | lets this go wrong instead; answers as GET |
 //! | `DELETE /faults` | nothing goes wrong any more; answers as GET |
+//! | `GET /throttle` | how many requests an account may send ([`ThrottleLimits`](crate::cloudapi::ThrottleLimits)), or `null` |
+//! | `PUT /throttle` | throttles in this way instead, with full buckets; answers as GET |
+//! | `DELETE /throttle` | throttles nobody any more; answers as GET |
 //! | `GET /requests` | how many requests were answered, by operation and status ([`Counted`](crate::faults::Counted)) |
 //! | `DELETE /requests` | counts anew; answers with what was counted |
 //! | `GET /instances` | every instance with its truth: account, VMAPI state, node, unfinished jobs |

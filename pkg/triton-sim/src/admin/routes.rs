@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use triton::id::{ComputeNodeId, InstanceId};
 
 use super::{Control, NoComputeNode};
+use crate::cloudapi::ThrottleLimits;
 use crate::cmon::Load;
 use crate::faults::{Counted, FaultPlan};
 use crate::world::World;
@@ -65,6 +66,7 @@ pub(crate) fn router(control: Control) -> Router {
     Router::new()
         .route("/", get(overview))
         .route("/faults", get(faults).put(set_faults).delete(clear_faults))
+        .route("/throttle", get(throttle).put(set_throttle).delete(clear_throttle))
         .route("/requests", get(requests).delete(reset_requests))
         .route("/instances", get(instances))
         .route("/instances/{id}", get(instance))
@@ -110,6 +112,23 @@ async fn set_faults(
 async fn clear_faults(State(control): State<Control>) -> Answer<Json<FaultPlan>> {
     control.set_faults(FaultPlan::default())?;
     Ok(faults(State(control)).await)
+}
+
+async fn throttle(State(control): State<Control>) -> Json<Option<ThrottleLimits>> {
+    Json(control.throttle())
+}
+
+async fn set_throttle(
+    State(control): State<Control>,
+    limits: Result<Json<ThrottleLimits>, JsonRejection>,
+) -> Answer<Json<Option<ThrottleLimits>>> {
+    control.set_throttle(Some(limits?.0));
+    Ok(throttle(State(control)).await)
+}
+
+async fn clear_throttle(State(control): State<Control>) -> Json<Option<ThrottleLimits>> {
+    control.set_throttle(None);
+    throttle(State(control)).await
 }
 
 async fn requests(State(control): State<Control>) -> Json<Counted> {

@@ -51,10 +51,9 @@ mod version;
 mod view;
 
 pub use routes::Operation;
+pub(crate) use throttle::Throttle;
 pub use throttle::ThrottleLimits;
 pub use tls::{Tls, TlsError};
-
-use throttle::Throttle;
 
 /// Where the names in CNS come from.
 pub(crate) trait Names: Send + Sync {
@@ -73,8 +72,6 @@ pub(crate) struct ApiSettings {
     pub(crate) services: BTreeMap<String, String>,
     /// The other data centres of the cloud by name, with the URLs of their CloudAPIs.
     pub(crate) datacenters: BTreeMap<String, String>,
-    /// The limits on requests, if there are any.
-    pub(crate) throttle: Option<ThrottleLimits>,
     /// How far the clocks of clients may be off.
     pub(crate) clock_skew: Duration,
 }
@@ -85,7 +82,7 @@ pub(crate) struct CloudApi {
     settings: ApiSettings,
     faults: Arc<Faults>,
     counters: Arc<Counters>,
-    throttle: Throttle,
+    throttle: Arc<Throttle>,
     feed: Arc<changefeed::Hub>,
     names: Option<Arc<dyn Names>>,
 }
@@ -102,10 +99,11 @@ impl CloudApi {
         settings: ApiSettings,
         faults: Arc<Faults>,
         counters: Arc<Counters>,
+        throttle: Arc<Throttle>,
         feed: Arc<changefeed::Hub>,
         names: Option<Arc<dyn Names>>,
     ) -> Self {
-        Self { engine, settings, faults, counters, throttle: Throttle::default(), feed, names }
+        Self { engine, settings, faults, counters, throttle, feed, names }
     }
 
     fn has_volumes(&self) -> bool {

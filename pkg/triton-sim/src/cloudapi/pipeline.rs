@@ -150,7 +150,7 @@ async fn with_faults(api: &Arc<CloudApi>, exchange: Exchange<'_>, decision: &Dec
             Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "ServiceUnavailable", message))
         }
         Outcome::Throttled(seconds) => {
-            let rate = api.settings.throttle.unwrap_or_default().rate;
+            let rate = api.throttle.limits().unwrap_or_default().rate;
             let message = format!("You have exceeded your request rate of {rate} r/s.");
             Err(retry_after(ApiError::throttled(message), seconds))
         }
@@ -183,7 +183,7 @@ async fn answer(api: &Arc<CloudApi>, exchange: Exchange<'_>) -> Answer {
     if matches!(parts.method, Method::PUT | Method::POST | Method::DELETE) {
         check_maintenance(api)?;
     }
-    api.throttle.admit(api.settings.throttle, &access.login, route.group, Instant::now())?;
+    api.throttle.admit(&access.login, route.group, Instant::now())?;
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let call = Call {
         api,

@@ -1,7 +1,7 @@
 //! How many requests an account may send: a token bucket for each login and group of routes (reference 2.5).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -47,27 +47,46 @@ fn take(bucket: Bucket, limits: ThrottleLimits, now: Instant) -> (Bucket, bool) 
 
 /// The buckets of all accounts. Only logins that exist get one, so they do not grow without bound.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle {
-    buckets: Mutex<HashMap<(String, Group), Bucket>>,
+pub(crate) struct Throttle(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Nothing is throttled without.
+    limits: Option<ThrottleLimits>,
+    buckets: HashMap<(String, Group), Bucket>,
 }
 
 /// A bucket that nobody used for this long is full again and can be forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 impl Throttle {
+    /// Buckets that are full.
+    pub(crate) fn new(limits: Option<ThrottleLimits>) -> Self {
+        Self(Mutex::new(Inner { limits, buckets: HashMap::new() }))
+    }
+
+    /// Size and rate of the buckets; `None` when nothing is throttled.
+    pub(crate) fn limits(&self) -> Option<ThrottleLimits> {
+        self.inner().limits
+    }
+
+    /// Other buckets from now on, all full.
+    pub(crate) fn set(&self, limits: Option<ThrottleLimits>) {
+        *self.inner() = Inner { limits, buckets: HashMap::new() };
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts one request of an account that signed in, or refuses it.
-    pub(crate) fn admit(
-        &self,
-        limits: Option<ThrottleLimits>,
-        login: &str,
-        group: Group,
-        now: Instant,
-    ) -> Result<(), ApiError> {
-        let Some(limits) = limits else { return Ok(()) };
+    pub(crate) fn admit(&self, login: &str, group: Group, now: Instant) -> Result<(), ApiError> {
+        let mut inner = self.inner();
+        let Some(limits) = inner.limits else { return Ok(()) };
         if login == EXEMPT || group == Group::Open {
             return Ok(());
         }
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let buckets = &mut inner.buckets;
         if buckets.len() > 10_000 {
             buckets.retain(|_, bucket| now.saturating_duration_since(bucket.at) < FORGOTTEN_AFTER);
         }
@@ -89,13 +108,12 @@ mod tests {
     use super::*;
 
     fn granted(throttle: &Throttle, login: &str, group: Group, now: Instant, tries: usize) -> usize {
-        let limits = Some(ThrottleLimits::default());
-        (0..tries).filter(|_| throttle.admit(limits, login, group, now).is_ok()).count()
+        (0..tries).filter(|_| throttle.admit(login, group, now).is_ok()).count()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_is_admitted_and_then_the_rate() {
-        let throttle = Throttle::default();
+        let throttle = Throttle::new(Some(ThrottleLimits::default()));
         let start = Instant::now();
         assert_eq!(granted(&throttle, "acme", Group::Machines, start, 40), 30);
         assert_eq!(granted(&throttle, "acme", Group::Machines, start + Duration::from_millis(100), 3), 1);
@@ -106,7 +124,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn accounts_and_groups_have_buckets_of_their_own() {
-        let throttle = Throttle::default();
+        let throttle = Throttle::new(Some(ThrottleLimits::default()));
         let start = Instant::now();
         assert_eq!(granted(&throttle, "acme", Group::Machines, start, 31), 30);
         assert_eq!(granted(&throttle, "acme", Group::Networks, start, 31), 30);
@@ -116,14 +134,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_refusal_reads_as_cloudapis() {
-        let throttle = Throttle::default();
-        let limits = Some(ThrottleLimits { burst: 0, rate: 10 });
-        let error = throttle.admit(limits, "acme", Group::Account, Instant::now()).expect_err("throttled");
+        let throttle = Throttle::new(Some(ThrottleLimits { burst: 0, rate: 10 }));
+        let error = throttle.admit("acme", Group::Account, Instant::now()).expect_err("throttled");
         assert_eq!(error.status.as_u16(), 429);
         assert_eq!(
             String::from_utf8(error.body()).expect("UTF-8"),
             r#"{"code":"TooManyRequestsError","message":"You have exceeded your request rate of 10 r/s."}"#
         );
-        assert!(throttle.admit(None, "acme", Group::Account, Instant::now()).is_ok());
+        throttle.set(None);
+        assert!(throttle.admit("acme", Group::Account, Instant::now()).is_ok());
     }
 }

@@ -37,6 +37,18 @@ async fn faults_are_set_and_cleared() {
 }
 
 #[tokio::test]
+async fn the_throttle_is_changed_while_it_runs() {
+    let stage = Stage::new().await;
+    assert_eq!(get(&stage, "/throttle").await, Value::Null);
+    let limits = json!({"burst": 0, "rate": 1});
+    assert_eq!(ask(&stage, "PUT", "/throttle", &limits.to_string()).await.json(), limits);
+    assert_eq!((stage.get("/my").await.status, get(&stage, "/throttle").await), (429, limits));
+    assert_eq!(ask(&stage, "PUT", "/throttle", r#"{"burst": -1, "rate": 1}"#).await.status, 400);
+    assert_eq!(ask(&stage, "DELETE", "/throttle", "").await.json(), Value::Null);
+    assert_eq!(stage.get("/my").await.status, 200);
+}
+
+#[tokio::test]
 async fn bad_requests_say_what_is_wrong_and_change_nothing() {
     let stage = Stage::new().await;
     for (body, part) in [

@@ -17,7 +17,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A process with a log, killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     id: u32,
     log: PathBuf,
@@ -25,18 +25,21 @@ pub(crate) struct Process {
 
 /// What a process has used so far.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// Memory, in MB of a million bytes.
-    pub(crate) resident: f64,
+    pub resident: f64,
     /// The most memory that it ever had, in the same unit.
-    pub(crate) peak: f64,
+    pub peak: f64,
     /// Processor time, in seconds.
-    pub(crate) processor: f64,
+    pub processor: f64,
 }
 
 impl Process {
     /// Starts a program that has no environment but `variables`. All it says goes to `log`.
-    pub(crate) fn start(
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(
         program: &Path,
         arguments: &[String],
         variables: &[(String, String)],
@@ -63,12 +66,15 @@ impl Process {
     }
 
     /// What it has said so far.
-    pub(crate) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Fails with the end of the log when the process has ended.
-    pub(crate) fn must_live(&mut self) -> Result<()> {
+    /// Looks whether it still runs.
+    ///
+    /// # Errors
+    /// When it has ended; the end of its log is in the error.
+    pub fn must_live(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             let said = self.said();
             let lines: Vec<&str> = said.lines().rev().take(20).collect();
@@ -78,7 +84,10 @@ impl Process {
     }
 
     /// What it has used so far.
-    pub(crate) fn usage(&self) -> Result<Usage> {
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn usage(&self) -> Result<Usage> {
         let status = self.proc("status")?;
         let memory = |name: &str| -> Result<f64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no memory")?;
@@ -99,7 +108,10 @@ impl Process {
     }
 
     /// Asks it to stop, and waits until it has.
-    pub(crate) async fn stop(&mut self) -> Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// When it has ended before, or does not end.
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
         let sent = Command::new("kill").args(["-s", "TERM", &self.id.to_string()]).status().await?;
         if !sent.success() {
             bail!("cannot send SIGTERM to process {}", self.id);

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
@@ -15,7 +17,7 @@ use triton::budget::{Budget, Limits};
 use triton::config::{Config, Environment};
 use triton::types::CreateFabricNetwork;
 
-use crate::process::Process;
+use super::process::Process;
 
 /// A data centre that takes longer to start has failed.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -25,34 +27,39 @@ const VLAN: u16 = 2;
 
 /// `triton-sim serve`.
 #[derive(Debug)]
-pub(crate) struct DataCentre {
+pub struct DataCentre {
     _process: Process,
-    /// How to reach it, for the kubelet.
-    pub(crate) variables: Vec<(String, String)>,
+    /// How to reach it, for what is measured.
+    pub variables: Vec<(String, String)>,
     /// The account, seen from outside.
-    pub(crate) account: Client,
+    pub account: Client,
     /// A network with room for 60,000 instances.
-    pub(crate) network: String,
+    pub network: String,
 }
 
 /// Requests by operation.
-pub(crate) type Calls = BTreeMap<String, u64>;
+pub type Calls = BTreeMap<String, u64>;
 
 #[derive(Deserialize)]
 struct Counted {
     operations: BTreeMap<String, BTreeMap<u16, u64>>,
 }
 
+#[derive(Deserialize)]
+struct Tagged {
+    id: String,
+    tags: BTreeMap<String, serde_json::Value>,
+}
+
 impl DataCentre {
-    /// Starts one in which jobs take no time. `flags` come on top.
-    pub(crate) async fn start(program: &Path, folder: &Path, flags: &[&str]) -> Result<Self> {
+    /// Starts one in which jobs take no time, without CMON. `flags` come on top.
+    ///
+    /// # Errors
+    /// When it does not start; what it said is in the error.
+    pub async fn start(program: &Path, folder: &Path, flags: &[&str]) -> Result<Self> {
         let mut arguments = vec!["serve".to_owned(), "--preset=instant".to_owned()];
         arguments.extend(["cloudapi", "admin"].map(|port| format!("--{port}=127.0.0.1:0")));
-        arguments.extend([
-            "--no-cns".to_owned(),
-            "--no-cmon".to_owned(),
-            format!("--state={}", folder.display()),
-        ]);
+        arguments.extend(["--no-cmon".to_owned(), format!("--state={}", folder.display())]);
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let mut process = Process::start(program, &arguments, &[], folder.join("triton-sim.log"))?;
         let deadline = Instant::now() + READY_WITHIN;
@@ -95,33 +102,71 @@ impl DataCentre {
         Ok(Self { _process: process, variables, account, network: network.id.to_string() })
     }
 
+    /// Lets everything that is asked of it take this much longer.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn slow_down(&self, latency: Duration) -> Result<()> {
+        let faults = json!({"requests": {"all": {"latency_ms": latency.as_millis()}}});
+        self.steer::<IgnoredAny>("PUT", "/faults", &faults.to_string()).await.map(drop)
+    }
+
+    /// Throttles the account as a data centre does by default: 10 requests a second after a burst of 30.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn throttle(&self) -> Result<()> {
+        let limits = json!({"burst": 30, "rate": 10});
+        self.steer::<IgnoredAny>("PUT", "/throttle", &limits.to_string()).await.map(drop)
+    }
+
     /// How often each operation was asked for since the last time.
-    pub(crate) async fn take_calls(&self) -> Result<Calls> {
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn take_calls(&self) -> Result<Calls> {
+        let counted: Counted = self.steer("DELETE", "/requests", "").await?;
+        let calls = counted.operations.into_iter();
+        Ok(calls.map(|(operation, counts)| (operation, counts.values().sum())).collect())
+    }
+
+    /// How often each operation has been asked for, without counting anew.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn calls(&self) -> Result<Calls> {
+        let counted: Counted = self.steer("GET", "/requests", "").await?;
+        let calls = counted.operations.into_iter();
+        Ok(calls.map(|(operation, counts)| (operation, counts.values().sum())).collect())
+    }
+
+    /// The tags of all instances, by id, as they truly are.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn tags(&self) -> Result<BTreeMap<String, BTreeMap<String, serde_json::Value>>> {
+        let rows: Vec<Tagged> = self.steer("GET", "/instances", "").await?;
+        Ok(rows.into_iter().map(|row| (row.id, row.tags)).collect())
+    }
+
+    /// Asks its admin API.
+    async fn steer<A: DeserializeOwned>(&self, method: &str, path: &str, body: &str) -> Result<A> {
         let admin = self.variables.iter().find(|(name, _)| name == "TRITON_SIM_ADMIN_URL");
         let (_, url) = admin.context("triton-sim does not say where its admin API is")?;
         let address = url.strip_prefix("http://").unwrap_or(url);
         let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(b"DELETE /requests HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await?;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
-        let (_, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-        let counted: Counted = serde_json::from_str(body).context("cannot read the counts")?;
-        let calls = counted.operations.into_iter();
-        Ok(calls.map(|(operation, counts)| (operation, counts.values().sum())).collect())
+        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+        if !head.starts_with("HTTP/1.1 200") {
+            bail!("triton-sim refuses {method} {path}: {body}");
+        }
+        serde_json::from_str(body).with_context(|| format!("cannot read the answer to {method} {path}"))
     }
-}
-
-/// Calls per pod, most first.
-pub(crate) fn per_pod(calls: &Calls, pods: usize) -> String {
-    if calls.is_empty() {
-        return "none".to_owned();
-    }
-    let mut counted: Vec<(&String, u64)> = calls.iter().map(|(name, count)| (name, *count)).collect();
-    counted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let total: u64 = counted.iter().map(|(_, count)| count).sum();
-    #[allow(clippy::cast_precision_loss, reason = "counts are small")]
-    let each = |count: u64| count as f64 / pods as f64;
-    let shown: Vec<String> =
-        counted.iter().map(|(name, count)| format!("{:.3} {name}", each(*count))).collect();
-    format!("{:.3} ({})", each(total), shown.join(", "))
 }
