@@ -129,6 +129,7 @@ impl Actor {
     }
 
     async fn delete(&self, id: InstanceId) -> Result<Outcome, Error> {
+        self.instances.deleting(id);
         match self.client.with_priority(Priority::Withdraw).delete_instance(id).await? {
             Deletion::Accepted => self.instances.expect(id, Expectation::Gone),
             Deletion::Gone(last) => self.instances.gone(*last),
