@@ -119,6 +119,8 @@ impl SeriesSet {
                     pending: false,
                 };
                 let write = series.says(What::Create { happening: Box::new(happening), at: wall });
+                // Most subjects have one note ever, and there are thousands.
+                of_subject.reserve_exact(1);
                 of_subject.push(series);
                 Some(write)
             }

@@ -52,8 +52,8 @@ impl Rules {
 
     /// A pod needs what its demand says.
     pub(super) fn need(&self, key: &PodKey, demand: &Demand) {
-        let mut tags = demand.tags.clone();
-        tags.retain(|key, _| key == tag::PORTS || key == tag::GROUP);
+        let of_rules = demand.tags.iter().filter(|(key, _)| [tag::PORTS, tag::GROUP].contains(&key.as_str()));
+        let tags = of_rules.map(|(key, value)| (key.clone(), value.clone())).collect();
         self.set(key, Some(Need { demand: demand.firewall.clone(), tags }));
     }
 
