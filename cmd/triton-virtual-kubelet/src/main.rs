@@ -25,6 +25,9 @@ use virtual_kubelet::ssh::Connector;
 
 use crate::wiring::{Account, Process};
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The work is waiting for answers: more threads would idle, on whatever machine.
 const THREADS: usize = 4;
 

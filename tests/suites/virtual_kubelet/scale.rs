@@ -186,6 +186,14 @@ async fn a_rollout_under_the_throttle_deletes_first_and_starves_nobody() {
     let refused: u64 = rollout.operations.values().filter_map(|by_status| by_status.get(&429)).sum();
     assert!(refused * 100 <= rollout.total, "{rollout:?}");
     assert!(rollout.total <= 6 * (pods as u64 + 1) + 60, "{rollout:?}");
+    // A deletion costs a stop and a delete. That they are gone is proved for many at once, not by a read of each.
+    let calls = |operation: &str| rollout.operations.get(operation).map_or(0, |by| by.values().sum::<u64>());
+    let deleted = pods as u64 + 1;
+    for once in ["UpdateMachine", "DeleteMachine"] {
+        assert!(calls(once) <= deleted + 2 + deleted / 50, "{once}: {rollout:?}");
+    }
+    let proofs = calls("GetMachine") + calls("ListMachines");
+    assert!(proofs <= 8 + deleted / 5, "{rollout:?}");
     eprintln!("{pods} pods: {creating:?}\n{rollout:?}\n{granted:?}\npassed over {passed:?}");
 }
 

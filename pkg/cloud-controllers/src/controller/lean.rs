@@ -17,9 +17,6 @@ use crate::route::EFFECTIVE;
 /// The condition of a Node that says whether its kubelet is well.
 const READY: &str = "Ready";
 
-/// The annotation in which kubectl keeps an object once more.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
 /// How many Nodes are asked for at once. Whole ones have some ten thousand bytes each.
 pub(super) const NODES_AT_ONCE: u32 = 100;
 
@@ -70,9 +67,6 @@ fn is_read(key: &str) -> bool {
 /// Takes off a Service what nobody reads.
 pub(super) fn service(service: &mut Service) {
     metadata(&mut service.metadata);
-    if let Some(annotations) = &mut service.metadata.annotations {
-        annotations.remove(LAST_APPLIED);
-    }
 }
 
 /// Takes off the endpoints of a Service what nobody reads.
@@ -90,7 +84,7 @@ pub(super) fn slice(slice: &mut EndpointSlice) {
 }
 
 fn metadata(metadata: &mut ObjectMeta) {
-    (metadata.managed_fields, metadata.self_link, metadata.generate_name) = (None, None, None);
+    (metadata.self_link, metadata.generate_name) = (None, None);
 }
 
 #[cfg(test)]
@@ -125,7 +119,7 @@ mod tests {
             },
         });
         let mut whole = kept.clone();
-        whole["metadata"]["managedFields"] = json!([{"manager": "kubelet"}]);
+        whole["metadata"]["generateName"] = json!("n-");
         whole["metadata"]["labels"]["kubernetes.io/os"] = json!("linux");
         whole["metadata"]["annotations"]["volumes.kubernetes.io/controller-managed-attach-detach"] =
             json!("true");

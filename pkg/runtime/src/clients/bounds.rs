@@ -126,7 +126,8 @@ where
             let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
             let claim = self.bounds.claim.take().filter(|_| !reads);
             let answer = async { self.inner.call(request).await.map_err(Into::into) };
-            Ok::<_, BoxError>((run(claim, answer).await?, place))
+            // Boxed, because calls wait for their places by the thousand and need most of what they need from here on.
+            Ok::<_, BoxError>((Box::pin(run(claim, answer)).await?, place))
         };
         let (answer, place) = tokio::time::timeout_at(deadline, exchange).await.map_err(|_| error)??;
         let rest = (!open_ended).then(|| (tokio::time::sleep_until(deadline), error));

@@ -2,8 +2,10 @@
 //!
 //! Recording never waits and never fails: an event goes on a bounded queue, and is dropped and counted when that is
 //! full. What is said again and again becomes a series with a count, written once a minute at most; many
-//! different notes for one reason of one object are combined. Memory is bounded.
+//! different notes for one reason of one object are combined. Several are written at once, those of one object one after
+//! another. Memory is bounded.
 
+mod outbox;
 mod recorder;
 mod series;
 

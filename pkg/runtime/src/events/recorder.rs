@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -14,11 +16,20 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Happening;
-use super::series::{SeriesSet, Write, namespace};
+use super::outbox::Outbox;
+use super::series::{SeriesSet, What, Write};
 use crate::clients::ApiError;
 
-/// Happenings that wait to be looked at. A burst larger than this loses its end.
-const QUEUE: usize = 1024;
+/// Happenings that wait to be looked at, which takes no time. A thousand pods that come, or go, at the same instant
+/// have three each at most.
+const QUEUE: usize = 4096;
+
+/// Writes that wait for the API server. With some 700 bytes each these are 3 MB while it hangs; what comes then is lost.
+const WAITING: usize = 4096;
+
+/// Writes that are under way at once, each on a connection of its own. With answers in 10 ms these are 800 a second,
+/// more than a process may ask for by default.
+const AT_ONCE: usize = 8;
 
 /// Pauses before further attempts at a write that the API server did not take for reasons of its own.
 const RETRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
@@ -52,7 +63,12 @@ impl EventRecorder {
     ) -> Self {
         let (queue, happenings) = mpsc::channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
-        let writer = Writer { client, reporter, series: SeriesSet::default(), dropped: dropped.clone() };
+        let writer = Writer {
+            post: Arc::new(Post { client, reporter }),
+            series: SeriesSet::default(),
+            outbox: Outbox::new(WAITING),
+            dropped: dropped.clone(),
+        };
         tokio::spawn(writer.run(happenings, wall_clock));
         Self { queue, dropped }
     }
@@ -76,80 +92,111 @@ impl EventRecorder {
     }
 }
 
+/// Decides what is written when.
 struct Writer {
-    client: kube::Client,
-    reporter: Reporter,
+    post: Arc<Post>,
     series: SeriesSet,
+    outbox: Outbox,
     dropped: Arc<AtomicU64>,
 }
 
 impl Writer {
     async fn run(mut self, mut happenings: mpsc::Receiver<Happening>, wall_clock: impl Fn() -> Timestamp) {
+        let mut under_way = FuturesUnordered::new();
+        let mut goes_on = true;
         loop {
+            while under_way.len() < AT_ONCE
+                && let Some(write) = self.outbox.take()
+            {
+                under_way.push(Arc::clone(&self.post).perform(write));
+            }
+            if !goes_on && under_way.is_empty() {
+                return;
+            }
             let due = self.series.next_due();
-            let writes = tokio::select! {
-                happening = happenings.recv() => match happening {
+            tokio::select! {
+                happening = happenings.recv(), if goes_on => match happening {
                     Some(happening) => {
-                        self.series.record(happening, Instant::now(), wall_clock()).into_iter().collect()
+                        let write = self.series.record(happening, Instant::now(), wall_clock());
+                        write.into_iter().for_each(|write| self.put(write));
                     }
-                    None => return,
+                    None => goes_on = false,
                 },
-                () = at(due) => self.series.due(Instant::now()),
-            };
-            for write in writes {
-                self.perform(&write).await;
+                Some((write, written)) = under_way.next() => {
+                    self.outbox.done(write.object);
+                    if !written {
+                        self.lost(&write);
+                    }
+                }
+                () = at(due), if goes_on => {
+                    self.series.due(Instant::now()).into_iter().for_each(|write| self.put(write));
+                }
             }
         }
     }
 
-    /// Performs a write, with a few attempts. What cannot be written is lost.
-    async fn perform(&mut self, write: &Write) {
+    fn put(&mut self, write: Write) {
+        if let Err(write) = self.outbox.put(write) {
+            self.lost(&write);
+        }
+    }
+
+    fn lost(&mut self, write: &Write) {
+        self.series.forget_event(&write.name);
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Writes events.
+struct Post {
+    client: kube::Client,
+    reporter: Reporter,
+}
+
+impl Post {
+    /// Performs a write, with a few attempts; says whether it was written.
+    async fn perform(self: Arc<Self>, write: Write) -> (Write, bool) {
         let mut pauses = RETRIES.into_iter();
         loop {
-            let Err(error) = self.attempt(write).await else { return };
+            let Err(error) = self.attempt(&write).await else { return (write, true) };
             let pause = pauses.next().filter(|_| may_pass(error.code()));
-            if let Some(pause) = pause {
-                tokio::time::sleep(pause).await;
-                continue;
-            }
-            let (Write::Create { name, .. } | Write::Repeat { name, .. }) = write;
-            tracing::debug!(event = %name, %error, "event lost");
-            self.series.forget_event(name);
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
+            let Some(pause) = pause else {
+                tracing::debug!(event = %write.name, %error, "event lost");
+                return (write, false);
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
     async fn attempt(&self, write: &Write) -> Result<(), ApiError> {
-        match write {
-            Write::Create { name, happening, at } => {
-                let event = self.event(name, happening, *at);
-                let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace(&happening.regarding));
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &write.namespace);
+        match &write.what {
+            What::Create { happening, at } => {
                 let params = PostParams {
                     field_manager: Some(self.reporter.controller.clone()),
                     ..PostParams::default()
                 };
+                let event = self.event(write, happening, *at);
                 match api.create(&params, &event).await.map_err(ApiError::from) {
                     // An earlier attempt got through, and only its answer was lost.
                     Err(error) if error.code() == Some(409) => Ok(()),
                     created => created.map(drop),
                 }
             }
-            Write::Repeat { namespace, name, count, last } => {
+            What::Repeat { count, last } => {
                 let series = json!({"series": {"count": count, "lastObservedTime": MicroTime(*last)}});
-                let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
                 let params = PatchParams::apply(&self.reporter.controller);
-                Ok(api.patch(name, &params, &Patch::Merge(&series)).await.map(drop)?)
+                Ok(api.patch(&write.name, &params, &Patch::Merge(&series)).await.map(drop)?)
             }
         }
     }
 
-    fn event(&self, name: &str, happening: &Happening, at: Timestamp) -> Event {
+    fn event(&self, write: &Write, happening: &Happening, at: Timestamp) -> Event {
         let happening = happening.clone();
         Event {
             metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                namespace: Some(namespace(&happening.regarding)),
+                name: Some(write.name.to_string()),
+                namespace: Some(write.namespace.to_string()),
                 ..ObjectMeta::default()
             },
             event_time: Some(MicroTime(at)),

@@ -1,14 +1,14 @@
 //! Which writes a stream of happenings comes to. Pure; time is an argument.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use tokio::time::Instant;
 
-use super::{Happening, Severity};
+use super::Happening;
 
 /// A happening that is not repeated for this long is a new event when it comes again; client-go's.
 const SERIES: Duration = Duration::from_secs(6 * 60);
@@ -20,7 +20,7 @@ const WRITE_EVERY: Duration = Duration::from_secs(60);
 /// client-go.
 const DIFFERENT_NOTES: usize = 10;
 
-/// So many series are remembered at most. One is about a kilobyte.
+/// So many series are remembered at most. One is about 250 bytes.
 const REMEMBERED: usize = 2048;
 
 /// The longest note that the API server takes, in bytes.
@@ -28,29 +28,32 @@ const LONGEST_NOTE: usize = 1024;
 
 /// A write of an event.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Write {
-    /// Make an event of this name.
-    Create { name: String, happening: Box<Happening>, at: Timestamp },
+pub(super) struct Write {
+    /// Stands for the object that the event is about: writes with the same number keep their order.
+    pub(super) object: u64,
+    /// The event's namespace.
+    pub(super) namespace: Box<str>,
+    /// The event's name.
+    pub(super) name: Box<str>,
+    pub(super) what: What,
+}
+
+/// What to write.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum What {
+    /// Make the event.
+    Create { happening: Box<Happening>, at: Timestamp },
     /// Say how often it has happened by now.
-    Repeat { namespace: String, name: String, count: i32, last: Timestamp },
+    Repeat { count: i32, last: Timestamp },
 }
-
-/// What makes two happenings alike: all but their notes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Subject {
-    object: [Option<String>; 5],
-    severity: Severity,
-    reason: String,
-    action: String,
-}
-
-/// The series of one subject by note; `None` is the combined one of all further notes.
-type ByNote = HashMap<Option<String>, Series>;
 
 #[derive(Debug)]
 struct Series {
-    namespace: String,
-    name: String,
+    /// The note, as a hash; `None` for the combined one of all further notes.
+    note: Option<u64>,
+    object: u64,
+    namespace: Box<str>,
+    name: Box<str>,
     count: i32,
     last: Timestamp,
     seen: Instant,
@@ -62,9 +65,14 @@ struct Series {
 /// All series that go on.
 #[derive(Debug, Default)]
 pub(super) struct SeriesSet {
-    subjects: HashMap<Subject, ByNote>,
+    /// By what makes two happenings alike, all but their notes, as a hash: the words themselves would be most of what is
+    /// remembered.
+    subjects: HashMap<u64, Vec<Series>>,
+    hasher: RandomState,
     /// How many series there are in all.
     len: usize,
+    /// How many of them were repeated since they were written, at most.
+    pending: usize,
     named: u64,
 }
 
@@ -80,49 +88,72 @@ impl SeriesSet {
         if self.len >= REMEMBERED {
             self.forget_the_oldest();
         }
-        let by_note = self.subjects.entry(subject(&happening)).or_default();
-        let before = by_note.len();
-        by_note.retain(|_, series| series.goes_on(now));
-        let mut note = Some(happening.note.clone());
-        if !by_note.contains_key(&note) && by_note.len() >= DIFFERENT_NOTES {
+        let object = self.hasher.hash_one(object(&happening.regarding));
+        let subject =
+            self.hasher.hash_one((object, happening.severity, &happening.reason, &happening.action));
+        let mut note = Some(self.hasher.hash_one(&happening.note));
+        let of_subject = self.subjects.entry(subject).or_default();
+        let before = of_subject.len();
+        of_subject.retain(|series| series.goes_on(now));
+        if of_subject.len() >= DIFFERENT_NOTES && !of_subject.iter().any(|series| series.note == note) {
             note = None;
             happening.note = format!("(combined from similar events): {}", happening.note);
             shorten(&mut happening.note);
         }
-        let write = match by_note.entry(note) {
-            Entry::Occupied(mut series) => series.get_mut().repeat(now, wall),
-            Entry::Vacant(vacant) => {
+        let write = match of_subject.iter_mut().find(|series| series.note == note) {
+            Some(series) => {
+                self.pending += usize::from(!series.pending);
+                series.repeat(now, wall)
+            }
+            None => {
                 self.named += 1;
-                let name = event_name(&happening.regarding, wall, self.named);
-                vacant.insert(Series::new(namespace(&happening.regarding), name.clone(), now, wall));
-                Some(Write::Create { name, happening: Box::new(happening), at: wall })
+                let series = Series {
+                    note,
+                    object,
+                    namespace: namespace(&happening.regarding).into(),
+                    name: event_name(&happening.regarding, wall, self.named).into(),
+                    count: 1,
+                    last: wall,
+                    seen: now,
+                    written: now,
+                    pending: false,
+                };
+                let write = series.says(What::Create { happening: Box::new(happening), at: wall });
+                // Most subjects have one note ever, and there are thousands.
+                of_subject.reserve_exact(1);
+                of_subject.push(series);
+                Some(write)
             }
         };
-        self.len = self.len + by_note.len() - before;
+        self.len = self.len + of_subject.len() - before;
         write
     }
 
     /// The repeats that are to be written by now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Write> {
-        let series = self.subjects.values_mut().flat_map(HashMap::values_mut);
-        series.filter(|series| series.is_due(now)).map(|series| series.write(now)).collect()
+        let series = self.subjects.values_mut().flatten();
+        let writes = series.filter(|series| series.is_due(now)).map(|series| series.write(now)).collect();
+        self.pending = self.all().filter(|series| series.pending).count();
+        writes
     }
 
     /// When [`SeriesSet::due`] has something next.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let series = self.subjects.values().flat_map(HashMap::values);
-        series.filter(|series| series.pending).map(|series| series.written + WRITE_EVERY).min()
+        // As a rule nothing is repeated, and then thousands need not be looked at for each that happens once.
+        if self.pending == 0 {
+            return None;
+        }
+        self.all().filter(|series| series.pending).map(|series| series.written + WRITE_EVERY).min()
     }
 
     /// An event could not be made, or is gone: when it happens again, it is a new one.
     pub(super) fn forget_event(&mut self, name: &str) {
-        self.keep(|series| series.name != name);
+        self.keep(|series| *series.name != *name);
     }
 
     /// Forgets the older half, so that a flood of new series seldom has to look for the oldest.
     fn forget_the_oldest(&mut self) {
-        let mut seen: Vec<_> =
-            self.subjects.values().flat_map(HashMap::values).map(|series| series.seen).collect();
+        let mut seen: Vec<_> = self.all().map(|series| series.seen).collect();
         seen.sort_unstable();
         if let Some(middle) = seen.get(seen.len() / 2).copied() {
             self.keep(|series| series.seen > middle);
@@ -130,19 +161,20 @@ impl SeriesSet {
     }
 
     fn keep(&mut self, keep: impl Fn(&Series) -> bool) {
-        self.subjects.retain(|_, by_note| {
-            by_note.retain(|_, series| keep(series));
-            !by_note.is_empty()
+        self.subjects.retain(|_, of_subject| {
+            of_subject.retain(&keep);
+            !of_subject.is_empty()
         });
-        self.len = self.subjects.values().map(HashMap::len).sum();
+        self.len = self.all().count();
+        self.pending = self.all().filter(|series| series.pending).count();
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Series> {
+        self.subjects.values().flatten()
     }
 }
 
 impl Series {
-    fn new(namespace: String, name: String, now: Instant, wall: Timestamp) -> Self {
-        Self { namespace, name, count: 1, last: wall, seen: now, written: now, pending: false }
-    }
-
     fn goes_on(&self, now: Instant) -> bool {
         self.pending || now.saturating_duration_since(self.seen) < SERIES
     }
@@ -159,25 +191,18 @@ impl Series {
 
     fn write(&mut self, now: Instant) -> Write {
         (self.written, self.pending) = (now, false);
-        let (namespace, name) = (self.namespace.clone(), self.name.clone());
-        Write::Repeat { namespace, name, count: self.count, last: self.last }
+        self.says(What::Repeat { count: self.count, last: self.last })
+    }
+
+    fn says(&self, what: What) -> Write {
+        Write { object: self.object, namespace: self.namespace.clone(), name: self.name.clone(), what }
     }
 }
 
-fn subject(happening: &Happening) -> Subject {
-    let object = &happening.regarding;
-    Subject {
-        object: [
-            object.kind.clone(),
-            object.namespace.clone(),
-            object.name.clone(),
-            object.uid.clone(),
-            object.field_path.clone(),
-        ],
-        severity: happening.severity,
-        reason: happening.reason.clone(),
-        action: happening.action.clone(),
-    }
+/// What tells objects apart.
+fn object(regarding: &ObjectReference) -> [&Option<String>; 5] {
+    let ObjectReference { kind, namespace, name, uid, field_path, .. } = regarding;
+    [kind, namespace, name, uid, field_path]
 }
 
 /// Events of objects without a namespace live in `default`, as client-go has it.
@@ -209,6 +234,7 @@ fn shorten(note: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Severity;
     use super::*;
 
     fn happening(object: &str, note: &str) -> Happening {
@@ -238,9 +264,9 @@ mod tests {
                 recorded.filter_map(|_| set.record(happening("n", "gone"), now, wall(second))).collect();
             writes.extend(set.due(now));
             for write in writes {
-                log.push(match write {
-                    Write::Create { .. } => format!("{second}: new"),
-                    Write::Repeat { count, last, .. } => {
+                log.push(match write.what {
+                    What::Create { .. } => format!("{second}: new"),
+                    What::Repeat { count, last } => {
                         format!("{second}: {count} times, last {}", last.as_second() - 1_800_000_000)
                     }
                 });
@@ -276,9 +302,8 @@ mod tests {
         let (start, mut set) = (Instant::now(), SeriesSet::default());
         let mut made = Vec::new();
         for number in 0..1000 {
-            if let Some(Write::Create { happening, .. }) =
-                set.record(happening("n", &format!("attempt {number}")), start, wall(0))
-            {
+            let write = set.record(happening("n", &format!("attempt {number}")), start, wall(0));
+            if let Some(What::Create { happening, .. }) = write.map(|write| write.what) {
                 made.push(happening.note);
             }
         }
@@ -295,7 +320,7 @@ mod tests {
             set.record(happening(&format!("n{number}"), "gone"), now, wall(0));
         }
         assert!((REMEMBERED / 2..=REMEMBERED).contains(&set.len), "{}", set.len);
-        assert_eq!(set.len, set.subjects.values().map(HashMap::len).sum::<usize>());
+        assert_eq!(set.len, set.all().count());
         let now = start + Duration::from_secs(11);
         assert_eq!(set.record(happening("n9999", "gone"), now, wall(11)), None, "still remembered");
         assert!(set.record(happening("n0", "gone"), now, wall(11)).is_some(), "forgotten");
@@ -304,12 +329,13 @@ mod tests {
     #[test]
     fn what_is_gone_is_made_again() {
         let (start, mut set) = (Instant::now(), SeriesSet::default());
-        let Some(Write::Create { name, .. }) = set.record(happening("n", "gone"), start, wall(0)) else {
-            panic!("not made")
-        };
-        set.forget_event(&name);
-        let again = set.record(happening("n", "gone"), start, wall(0));
-        assert!(matches!(again, Some(Write::Create { name: other, .. }) if other != name));
+        let first = set.record(happening("n", "gone"), start, wall(0)).unwrap();
+        assert_eq!(set.record(happening("n", "gone"), start, wall(0)), None, "it is repeated");
+        set.forget_event(&first.name);
+        assert_eq!(set.next_due(), None, "of what is forgotten nothing is due");
+        let again = set.record(happening("n", "gone"), start, wall(0)).unwrap();
+        assert!(matches!(again.what, What::Create { .. }) && again.name != first.name);
+        assert_eq!(again.object, first.object, "about the same object");
     }
 
     #[test]

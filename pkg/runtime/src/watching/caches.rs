@@ -63,8 +63,8 @@ impl Caches {
         self.0.held.write().unwrap_or_else(PoisonError::into_inner).push(cache);
     }
 
-    /// Begins to watch objects of the Kubernetes API and keeps them in the returned store, without their
-    /// `managedFields`, which nobody reads and which are most of their size. `seen` is called with each event after
+    /// Begins to watch objects of the Kubernetes API and keeps them in the returned store, without what nobody reads and
+    /// what may be most of their size: their `managedFields` and the manifest that `kubectl apply` notes. `seen` is called with each event after
     /// the store has it; it must not block. Needs a tokio runtime.
     pub fn reflect<K>(
         &self,
@@ -105,7 +105,7 @@ impl Caches {
                 match event {
                     Ok(event) => {
                         let event = event.modify(|object| {
-                            object.meta_mut().managed_fields = None;
+                            without_what_nobody_reads(object);
                             lean(object);
                         });
                         writer.apply_watcher_event(&event);
@@ -162,6 +162,17 @@ impl Caches {
 impl Debug for Caches {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Caches").field("missing", &self.missing()).finish_non_exhaustive()
+    }
+}
+
+/// The annotation in which `kubectl apply` keeps the whole manifest.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+fn without_what_nobody_reads<K: Resource>(object: &mut K) {
+    let metadata = object.meta_mut();
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
     }
 }
 

@@ -109,7 +109,8 @@ fn lines(events: &[serde_json::Value]) -> String {
 
 fn node(name: &str, version: u32) -> serde_json::Value {
     let metadata = json!({
-        "name": name, "resourceVersion": version.to_string(), "managedFields": [{"manager": "kubelet"}]
+        "name": name, "resourceVersion": version.to_string(), "managedFields": [{"manager": "kubelet"}],
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "kept": "yes"}
     });
     json!({"kind": "Node", "apiVersion": "v1", "metadata": metadata})
 }
@@ -175,7 +176,12 @@ async fn a_watch_that_ended_resumes_where_it_was() {
     }
     let kept = store.state();
     assert_eq!(kept[0].metadata.resource_version.as_deref(), Some("15"));
-    assert!(kept[0].metadata.managed_fields.as_ref().is_none_or(Vec::is_empty));
+    assert_eq!(kept[0].metadata.managed_fields, None);
+    let annotations = kept[0].metadata.annotations.as_ref();
+    assert_eq!(
+        annotations.map(|kept| kept.keys().cloned().collect::<Vec<_>>()),
+        Some(vec!["kept".to_owned()])
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,8 @@ use super::{Call, Client, Found, Reply, answer};
 use crate::error::Result;
 use crate::id::InstanceId;
 use crate::types::{
-    AuditEntry, CreateInstance, DecodedList, FirewallRule, Instance, InstanceAction, ListInstances, MAX_PAGE,
+    AuditEntry, CreateInstance, DecodedList, FirewallRule, Instance, InstanceAction, InstanceSummary,
+    ListInstances, MAX_PAGE,
 };
 
 /// An action that the server has accepted and will carry out later.
@@ -32,6 +33,14 @@ impl Client {
     ///
     /// Pages may skip and repeat instances, since nothing holds the list still (reference 2.6).
     pub async fn list_instances(&self, filter: &ListInstances) -> Result<DecodedList<Instance>> {
+        self.send(list(filter)).await?.list()
+    }
+
+    /// Like [`Client::list_instances`], without reading more of each than its state.
+    pub async fn list_instance_summaries(
+        &self,
+        filter: &ListInstances,
+    ) -> Result<DecodedList<InstanceSummary>> {
         self.send(list(filter)).await?.list()
     }
 

@@ -22,7 +22,7 @@ use crate::changefeed::{Changefeed, Event, EventError, Registration};
 use crate::client::{Client, Found};
 use crate::error::{Error, Kind};
 use crate::id::InstanceId;
-use crate::types::{Instance, InstanceStateFilter, ListInstances, MAX_PAGE, TagValue};
+use crate::types::{InstanceStateFilter, InstanceSummary, ListInstances, MAX_PAGE, TagValue};
 
 /// How many instances are read at once.
 const READS_AT_ONCE: usize = 4;
@@ -85,7 +85,7 @@ struct Destroyed {
     /// The deletions that it was made for, sorted by id.
     asked: Vec<InstanceId>,
     /// Those of them that it showed.
-    rows: Vec<Instance>,
+    rows: Vec<InstanceSummary>,
     pages: usize,
     /// Whether there was nothing more to see.
     whole: bool,
@@ -173,7 +173,7 @@ impl Reflector {
                 destroyed = &mut proving, if !proving.is_terminated() => {
                     proofs.ended(destroyed.pages, destroyed.whole);
                     let Destroyed { asked, rows, .. } = destroyed;
-                    self.store.change(|index, now| index.apply_destroyed(&asked, rows, now));
+                    self.store.change(|index, now| index.apply_destroyed(&asked, &rows, now));
                 }
                 Some(read) = reads.next() => self.take_read(read),
                 () = self.store.0.asked.notified() => {}
@@ -356,7 +356,7 @@ async fn list_destroyed(
     let mut offset = 0;
     while found.pages < most_pages {
         let page = ListInstances { limit: Some(MAX_PAGE), offset: Some(offset), ..filter.clone() };
-        let list = match client.list_instances(&page).await {
+        let list = match client.list_instance_summaries(&page).await {
             Ok(list) => list,
             Err(error) => {
                 debug!(%error, "the destroyed instances could not be listed; each is read");

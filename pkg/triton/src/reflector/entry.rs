@@ -38,7 +38,7 @@ pub struct Doubt {
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub(super) observed: Arc<Instance>,
-    /// `observed` under the writes that are pending; the same `Arc` when there are none.
+    /// `observed` under the writes that are pending; the same `Arc` when they show nothing.
     pub(super) expected: Arc<Instance>,
     pub(super) pending: Vec<Pending>,
     pub(super) source: Source,
@@ -118,7 +118,8 @@ impl Entry {
     }
 
     pub(super) fn apply_pending(&mut self) {
-        if self.pending.is_empty() {
+        // Most writes are about existence or state, which are not shown: then there is nothing to copy.
+        if self.pending.iter().all(|pending| pending.expectation.shows_nothing()) {
             self.expected = Arc::clone(&self.observed);
             return;
         }

@@ -14,7 +14,7 @@ use super::pending::{Expectation, PENDING_FOR, Pending};
 use super::tombstones::{Proof, Tombstone, Tombstones};
 use crate::changefeed::Event;
 use crate::id::InstanceId;
-use crate::types::{Instance, InstanceState, TagValue};
+use crate::types::{Instance, InstanceState, InstanceSummary, TagValue};
 
 /// Two 404 for one instance prove something only when at least this long apart.
 pub const NOT_FOUND_APART: Duration = Duration::from_secs(60);
@@ -61,6 +61,8 @@ pub(super) struct Index {
     keys: Keys,
     tombstones: Tombstones,
     expiries: BTreeSet<(Instant, InstanceId)>,
+    /// Instances whose deletion we ask for or have asked for.
+    doomed: HashSet<InstanceId>,
     /// The newest event of each instance that is not known yet, and when it came.
     early: HashMap<InstanceId, (Box<Instance>, Instant)>,
     pub(super) checks: Checks,
@@ -133,13 +135,13 @@ impl Index {
     pub(super) fn apply_destroyed(
         &mut self,
         asked: &[InstanceId],
-        rows: Vec<Instance>,
+        rows: &[InstanceSummary],
         now: Instant,
     ) -> Changed {
         let mut changed = Changed::new();
         for row in rows {
             if row.state.is_deleted() && asked.binary_search(&row.id).is_ok() {
-                changed.extend(self.apply_gone(row.id, Some(row), now));
+                changed.extend(self.apply_gone(row.id, None, now));
             }
         }
         self.checks.read_deletions(asked, now);
@@ -201,6 +203,13 @@ impl Index {
             return self.expect(id, Expectation::Created, now);
         }
         if changed { vec![id] } else { Changed::new() }
+    }
+
+    /// A deletion of this instance is about to be asked for.
+    pub(super) fn apply_deleting(&mut self, id: InstanceId) {
+        if self.entries.contains_key(&id) {
+            self.doomed.insert(id);
+        }
     }
 
     /// A write to this instance was accepted.
@@ -339,7 +348,8 @@ impl Index {
 
     fn ask_about_death(&mut self, id: InstanceId, now: Instant) {
         if let Some(entry) = self.entries.get(&id) {
-            let reason = if entry.is_deleting() { Reason::Deleted } else { Reason::Destroyed };
+            let is_ours = entry.is_deleting() || self.doomed.contains(&id);
+            let reason = if is_ours { Reason::Deleted } else { Reason::Destroyed };
             self.checks.ask(id, reason, now, now);
         }
     }
@@ -394,6 +404,7 @@ impl Index {
     }
 
     fn bury(&mut self, id: InstanceId, last: Option<Instance>, proof: Proof, now: Instant) -> Changed {
+        self.doomed.remove(&id);
         let old = self.entries.remove(&id);
         if let Some(old) = &old {
             self.keys.update(Some(&old.expected), None);

@@ -100,6 +100,11 @@ impl Expectation {
         }
     }
 
+    /// Whether [`Expectation::overlay`] leaves every instance as it is.
+    pub(super) fn shows_nothing(&self) -> bool {
+        matches!(self, Self::Created | Self::Gone | Self::State(_))
+    }
+
     /// Whether this later write makes an earlier one moot: the same single property, or deletion.
     pub(super) fn replaces(&self, earlier: &Self) -> bool {
         matches!(

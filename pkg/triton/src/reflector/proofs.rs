@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// A page is worth it for this many deletions: it is one call, but far larger than the answer to a read.
 const WORTH_A_PAGE: usize = 4;
 
-/// Lists begin at least this far apart, so that deletions come together.
+/// Lists begin at least this far apart, and a few deletions wait as long for others, so that they come together.
 const GAP: Duration = Duration::from_secs(1);
 
 /// While other calls wait for the request budget, deletions are collected for this long. Nobody but the pods or nodes
@@ -55,7 +55,8 @@ impl Proofs {
             return Proving::At(collected);
         }
         if waiting < self.pages.saturating_mul(WORTH_A_PAGE) {
-            return Proving::Reads;
+            let alone = oldest + GAP;
+            return if alone > now { Proving::At(alone) } else { Proving::Reads };
         }
         match self.begun.map(|begun| begun + GAP).filter(|next| *next > now) {
             Some(next) => Proving::At(next),
@@ -82,7 +83,8 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::a_few(3, 0, false, None, Proving::Reads)]
+    #[case::a_few(3, 0, false, None, Proving::At(s(1)))]
+    #[case::a_few_that_nobody_joined(3, 1, false, None, Proving::Reads)]
     #[case::many(4, 0, false, None, Proving::List)]
     #[case::many_just_after_a_list(4, 0, false, Some(0), Proving::At(s(1)))]
     #[case::many_a_while_after_a_list(4, 0, false, Some(1), Proving::List)]
@@ -119,7 +121,7 @@ mod tests {
         assert_eq!(proofs.begin(20, now), 5);
         proofs.ended(5, false);
         let later = now + GAP;
-        assert_eq!(proofs.decide(39, later, false, later), Proving::Reads);
+        assert_eq!(proofs.decide(39, now, false, later), Proving::Reads);
         assert_eq!(proofs.decide(40, later, false, later), Proving::List);
         assert_eq!(proofs.begin(40, later), 10);
         proofs.ended(7, true);

@@ -155,6 +155,15 @@ impl Store {
         self.0.asked.notify_one();
     }
 
+    /// Notes that the deletion of an instance is about to be asked for: its event may be faster than the answer, and its
+    /// end is then proved together with those of others.
+    pub fn deleting(&self, id: InstanceId) {
+        self.change(|index, _| {
+            index.apply_deleting(id);
+            Changed::new()
+        });
+    }
+
     /// Puts an instance that was just created into the store before any read shows it.
     pub fn created(&self, instance: Instance) {
         self.change(|index, now| index.apply_created(instance, now));

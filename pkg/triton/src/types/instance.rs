@@ -108,6 +108,18 @@ object! {
     }
 }
 
+object! {
+    /// What a list says of an instance to whoever needs its state only. Rows are kilobytes, and a list of the destroyed has
+    /// as many as history made.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct InstanceSummary("an instance") {
+        /// Its id.
+        identity id: InstanceId = "id",
+        /// Its state.
+        state: InstanceState = "state",
+    }
+}
+
 impl Instance {
     /// The primary NIC; where none is marked, the first.
     pub fn primary_nic(&self) -> Option<&Nic> {

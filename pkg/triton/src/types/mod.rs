@@ -49,7 +49,7 @@ pub use fabric::{CreateFabricNetwork, CreateFabricVlan, FabricVlan, UpdateFabric
 pub use firewall::{CreateFirewallRule, FirewallRule, UpdateFirewallRule};
 pub use image::{Image, ImageError, ImageFile, ImageRequirements, ImageState, ImageType};
 pub use image_request::{CreateImage, ExportImage, ImportImage, ListImages, UpdateImage};
-pub use instance::{Brand, Instance, InstanceType};
+pub use instance::{Brand, Instance, InstanceSummary, InstanceType};
 pub use instance_action::InstanceAction;
 pub use instance_state::InstanceState;
 pub use key::{CreateKey, Key};

@@ -44,7 +44,8 @@ impl Actor {
             }
             .map_or_else(|error| Some(failed(&error)), Some)
         };
-        match self.claim.run(work).await {
+        // Boxed, because it is moved about and large.
+        match self.claim.run(Box::pin(work)).await {
             Ok(outcome) => outcome,
             // Cut off under way: the server may have it.
             Err(not_leading) => Some(Outcome::Failed {
@@ -129,6 +130,7 @@ impl Actor {
     }
 
     async fn delete(&self, id: InstanceId) -> Result<Outcome, Error> {
+        self.instances.deleting(id);
         match self.client.with_priority(Priority::Withdraw).delete_instance(id).await? {
             Deletion::Accepted => self.instances.expect(id, Expectation::Gone),
             Deletion::Gone(last) => self.instances.gone(*last),

@@ -22,7 +22,8 @@ use crate::pod::PodKey;
 use crate::probes::Verdicts;
 
 impl Controller {
-    /// Looks at a pod: makes the plan and carries it out. The place is free for another look when the plan is made.
+    /// Looks at a pod: makes the plan and carries it out. The place is free for another look when only steps at CloudAPI
+    /// remain, which may wait for long, and by the thousand: what is in memory meanwhile is small.
     pub(super) async fn look(self: &Arc<Self>, key: &PodKey, place: SemaphorePermit<'_>) {
         let mut record = self.records.take(key);
         if let Some((step, outcome)) = self.hooks.take(key) {
@@ -30,15 +31,15 @@ impl Controller {
         }
         let keep = match self.pod(key) {
             Some(pod) => {
-                if let Some(steps) = self.plan_for(key, &pod, &mut record).await {
-                    drop(place);
+                if let Some(steps) = Box::pin(self.plan_for(key, &pod, &mut record)).await {
+                    let _place = matches!(*steps, [Step::RemovePod]).then_some(place);
                     self.take_steps(key, &pod, &steps, &mut record).await;
                 }
                 true
             }
             None => {
                 drop(place);
-                self.look_at_departed(key, &mut record).await
+                Box::pin(self.look_at_departed(key, &mut record)).await
             }
         };
         if keep {
@@ -160,7 +161,7 @@ impl Controller {
             return outcome;
         }
         match step {
-            Step::RemovePod => match self.writer.remove(key).await {
+            Step::RemovePod => match Box::pin(self.writer.remove(key)).await {
                 Ok(()) => Outcome::Done,
                 Err(error) => {
                     self.queue.ask_at(key, record.failed(Instant::now()));

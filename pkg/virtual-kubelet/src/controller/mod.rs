@@ -259,21 +259,20 @@ impl Controller {
         let mut changes = self.instances.subscribe();
         loop {
             let changed = changes.changed().await;
-            self.rules.look();
             let mut others = false;
             for id in changed {
-                let owner = match self.instances.get(id) {
-                    Lookup::Present(entry) => Owner::of(entry.expected()),
-                    Lookup::Gone(tombstone) => Owner::of(&tombstone.instance),
+                let instance = match self.instances.get(id) {
+                    Lookup::Present(entry) => Some(Arc::clone(entry.expected())),
+                    Lookup::Gone(tombstone) => Some(tombstone.instance),
                     Lookup::Unknown => None,
                 };
+                if instance.as_deref().is_some_and(rules::finds) {
+                    self.rules.look();
+                }
+                let owner = instance.as_deref().and_then(Owner::of);
                 match owner.filter(|owner| *owner.cluster == *self.settings.cluster) {
                     Some(owner) if self.pools.own(&owner) => {
-                        self.queue.ask(&PodKey {
-                            namespace: owner.namespace,
-                            name: owner.pod,
-                            uid: owner.uid,
-                        });
+                        self.queue.ask(&PodKey::of_owner(owner));
                     }
                     Some(_) => {}
                     None => others = true,

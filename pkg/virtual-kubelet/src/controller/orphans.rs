@@ -15,7 +15,7 @@ pub(super) struct Sweep<'a> {
     /// Our instances, each with the UID of its pod.
     pub(super) instances: &'a [(InstanceId, Box<str>)],
     /// The UIDs of the pods of this node.
-    pub(super) pods: &'a HashSet<Box<str>>,
+    pub(super) pods: &'a HashSet<&'a str>,
     /// Whether both caches are complete and fresh: without that, absence means nothing.
     pub(super) trusted: bool,
     /// How long an instance must have been an orphan, at least from one sweep to another.
@@ -41,7 +41,7 @@ impl Suspects {
             self.0.clear();
             return Vec::new();
         }
-        let alone = sweep.instances.iter().filter(|(_, uid)| !sweep.pods.contains(uid)).map(|(id, _)| *id);
+        let alone = sweep.instances.iter().filter(|(_, uid)| !sweep.pods.contains(&**uid)).map(|(id, _)| *id);
         let since = std::mem::take(&mut self.0);
         self.0 = alone.map(|id| (id, since.get(&id).copied().unwrap_or(sweep.now))).collect();
         let mut orphans: Vec<(Instant, InstanceId)> = self
@@ -70,7 +70,7 @@ mod tests {
 
     fn sweep<'a>(
         instances: &'a [(InstanceId, Box<str>)],
-        pods: &'a HashSet<Box<str>>,
+        pods: &'a HashSet<&'a str>,
         trusted: bool,
         now: Instant,
     ) -> Sweep<'a> {
@@ -82,7 +82,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let both = [instance(1), instance(2)];
-        let one: HashSet<Box<str>> = HashSet::from(["1".into()]);
+        let one = HashSet::from(["1"]);
         let none = HashSet::new();
         let mut suspects = Suspects::default();
         assert!(suspects.sweep(&sweep(&both, &one, true, at(0))).is_empty());
@@ -92,7 +92,7 @@ mod tests {
         assert!(suspects.sweep(&sweep(&both, &none, false, at(301))).is_empty());
         assert!(suspects.sweep(&sweep(&both, &one, true, at(700))).is_empty());
         // A pod that is seen again clears its instance.
-        assert!(suspects.sweep(&sweep(&both, &HashSet::from(["2".into()]), true, at(800))).is_empty());
+        assert!(suspects.sweep(&sweep(&both, &HashSet::from(["2"]), true, at(800))).is_empty());
         assert!(suspects.sweep(&sweep(&both, &one, true, at(1001))).is_empty());
         assert_eq!(suspects.sweep(&sweep(&both, &one, true, at(1301))), [both[1].0]);
     }

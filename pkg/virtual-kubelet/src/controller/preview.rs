@@ -62,7 +62,7 @@ impl Controller {
             return;
         }
         let (instances, pods) = (self.own_instances(), self.pods.state());
-        let pods = pods.iter().filter_map(|pod| Some(PodKey::of(pod)?.uid)).collect();
+        let pods = pods.iter().filter_map(|pod| pod.metadata.uid.as_deref()).collect();
         let grace = self.settings.orphan_grace;
         let mut suspects = Suspects::default();
         suspects.sweep(&Sweep { instances: &instances, pods: &pods, trusted: true, grace, now });

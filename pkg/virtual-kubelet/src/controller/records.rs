@@ -56,16 +56,16 @@ impl Record {
 
 /// The records of all pods. A look takes a pod's record and puts it back, so that no lock is held during it.
 #[derive(Debug, Default)]
-pub(super) struct Records(Mutex<HashMap<PodKey, Record>>);
+pub(super) struct Records(Mutex<HashMap<PodKey, Box<Record>>>);
 
 impl Records {
     /// Takes the record of a pod, a new one when there is none.
-    pub(super) fn take(&self, key: &PodKey) -> Record {
+    pub(super) fn take(&self, key: &PodKey) -> Box<Record> {
         self.lock().remove(key).unwrap_or_default()
     }
 
     /// Puts a record back.
-    pub(super) fn put(&self, key: &PodKey, record: Record) {
+    pub(super) fn put(&self, key: &PodKey, record: Box<Record>) {
         self.lock().insert(key.clone(), record);
     }
 
@@ -74,7 +74,7 @@ impl Records {
         self.lock().retain(|key, _| live.contains(key));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PodKey, Record>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PodKey, Box<Record>>> {
         // Nothing panics while holding the lock; should it ever, the records are still usable.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

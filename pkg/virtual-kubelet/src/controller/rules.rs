@@ -10,15 +10,17 @@ use runtime::exit::one_line;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 use triton::reflector::Entry;
-use triton::types::{TagValue, Tags};
+use triton::types::{Instance, TagValue, Tags};
 
 use super::Controller;
 use crate::firewall::{EnsureError, Failure, Keeper, Known, RuleStep, Wanted};
 use crate::lifecycle::Note;
 use crate::pod::{Demand, FirewallDemand, PodKey};
 
-/// Changes that come together are looked at together.
-const TOGETHER: Duration = Duration::from_millis(100);
+/// Changes that come together are looked at together: within this time, and so much more for each pod and instance, for a
+/// look goes through all of them. That takes about a microsecond for each, so it is never more than a hundredth of a
+/// processor; with 5,000 pods a rule comes 1.1 s after the pod that needs it.
+const TOGETHER: (Duration, Duration) = (Duration::from_millis(100), Duration::from_micros(100));
 
 /// The pause after a look at which nothing could be done.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -50,8 +52,8 @@ impl Rules {
 
     /// A pod needs what its demand says.
     pub(super) fn need(&self, key: &PodKey, demand: &Demand) {
-        let mut tags = demand.tags.clone();
-        tags.retain(|key, _| key == tag::PORTS || key == tag::GROUP);
+        let of_rules = demand.tags.iter().filter(|(key, _)| [tag::PORTS, tag::GROUP].contains(&key.as_str()));
+        let tags = of_rules.map(|(key, value)| (key.clone(), value.clone())).collect();
         self.set(key, Some(Need { demand: demand.firewall.clone(), tags }));
     }
 
@@ -115,10 +117,16 @@ impl Controller {
         loop {
             let again = self.ensure_rules().await;
             tokio::select! {
-                () = self.rules.changed.notified() => sleep(TOGETHER).await,
+                () = self.rules.changed.notified() => sleep(self.together()).await,
                 () = sleep_until(again) => {}
             }
         }
+    }
+
+    /// How long changes of the rules are collected.
+    fn together(&self) -> Duration {
+        let many = self.rules.needs().len() + self.instances.len();
+        TOGETHER.0 + TOGETHER.1 * u32::try_from(many).unwrap_or(u32::MAX)
     }
 
     /// The rules that all pods and instances need together.
@@ -175,6 +183,11 @@ impl Controller {
             false => Known::InPart,
         }
     }
+}
+
+/// Whether rules find an instance, so that a change of it may concern them.
+pub(super) fn finds(instance: &Instance) -> bool {
+    [tag::PORTS, tag::GROUP].iter().any(|key| instance.tags.contains_key(*key))
 }
 
 /// What there must be, and what must stay: an instance holds its rules as long as it may run. One that failed to come to

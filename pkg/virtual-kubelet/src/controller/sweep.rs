@@ -39,7 +39,7 @@ impl Controller {
         let now = Instant::now();
         let instances = self.own_instances();
         let live: HashSet<PodKey> = self.pods.state().iter().filter_map(|pod| PodKey::of(pod)).collect();
-        let pods: HashSet<Box<str>> = live.iter().map(|key| key.uid.clone()).collect();
+        let pods: HashSet<&str> = live.iter().map(|key| &*key.uid).collect();
         let trusted = self.sees_all(now);
         if trusted {
             // Deletions that happened while the watch was interrupted were not seen.
@@ -54,7 +54,7 @@ impl Controller {
         for id in suspects.sweep(&sweep) {
             let Lookup::Present(entry) = self.instances.get(id) else { continue };
             let Some(owner) = Owner::of(entry.expected()) else { continue };
-            let key = PodKey { namespace: owner.namespace, name: owner.pod, uid: owner.uid };
+            let key = PodKey::of_owner(owner);
             match self.writer.is_absent(&key).await {
                 Ok(true) => {
                     tracing::warn!(pod = %key, instance = %id, "deleting an instance whose pod is gone");

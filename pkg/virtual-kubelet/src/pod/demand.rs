@@ -148,9 +148,9 @@ impl Demand {
         let owner = Owner {
             cluster: cluster.into(),
             node: node.into(),
-            namespace: key.namespace,
-            pod: key.name,
-            uid: key.uid,
+            namespace: (*key.namespace).into(),
+            pod: (*key.name).into(),
+            uid: (*key.uid).into(),
         };
         let nothing = BTreeMap::new();
         let annotations = Annotations::new(pod.metadata.annotations.as_ref().unwrap_or(&nothing));

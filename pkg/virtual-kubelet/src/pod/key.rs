@@ -1,18 +1,21 @@
 //! How a pod is named within a process.
 
 use std::fmt;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
+use provider::owner::Owner;
 
-/// One pod, for its whole life: a pod of the same name that comes later has another UID.
+/// One pod, for its whole life: a pod of the same name that comes later has another UID. Clones share their text: a process
+/// with thousands of pods has each key in a dozen places.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PodKey {
     /// Its namespace.
-    pub namespace: Box<str>,
+    pub namespace: Arc<str>,
     /// Its name.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Its UID.
-    pub uid: Box<str>,
+    pub uid: Arc<str>,
 }
 
 impl PodKey {
@@ -24,6 +27,11 @@ impl PodKey {
             name: metadata.name.as_deref()?.into(),
             uid: metadata.uid.as_deref()?.into(),
         })
+    }
+
+    /// The pod that an instance says it is.
+    pub fn of_owner(owner: Owner) -> Self {
+        Self { namespace: owner.namespace.into(), name: owner.pod.into(), uid: owner.uid.into() }
     }
 }
 

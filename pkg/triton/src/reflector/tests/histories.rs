@@ -203,8 +203,8 @@ fn a_deletion_of_ours_is_proved_by_a_list_of_the_destroyed() {
     let now = story.at(12);
     assert_eq!(story.index.checks.deletions(now), Some((1, story.at(11))));
     let asked = story.index.checks.take_deletions(now);
-    let rows = vec![instance(1, "deleted", 500, 0), instance(2, "deleted", 500, 0)];
-    assert_eq!(story.index.apply_destroyed(&asked, rows, now), [id(1)]);
+    let rows = [summary(1, "deleted"), summary(2, "deleted")];
+    assert_eq!(story.index.apply_destroyed(&asked, &rows, now), [id(1)]);
     assert_eq!(story.index.tombstone(id(1)).unwrap().proof, Proof::Destroyed);
     assert!(story.exists(2), "nobody asked about it");
     assert!(story.due(12).is_empty());
@@ -212,15 +212,30 @@ fn a_deletion_of_ours_is_proved_by_a_list_of_the_destroyed() {
 
 #[test]
 fn a_deletion_that_such_a_list_does_not_show_is_read() {
-    for rows in [vec![], vec![instance(1, "running", 500, 0)], vec![instance(1, "failed", 500, 0)]] {
+    for rows in [vec![], vec![summary(1, "running")], vec![summary(1, "failed")]] {
         let mut story = said_to_be_destroyed();
         let now = story.at(12);
         let asked = story.index.checks.take_deletions(now);
         assert!(story.index.checks.deletions(now).is_none(), "the list is under way");
-        assert!(story.index.apply_destroyed(&asked, rows, now).is_empty());
+        assert!(story.index.apply_destroyed(&asked, &rows, now).is_empty());
         assert!(story.exists(1));
         assert_eq!(story.due(12), [(id(1), Reason::Destroyed)]);
     }
+}
+
+#[test]
+fn an_event_that_is_faster_than_the_answer_to_our_deletion_waits_for_others_too() {
+    let mut story = Story::listed([1, 2]);
+    story.index.apply_deleting(id(1));
+    for slot in [1, 2] {
+        story.event(11, &instance(slot, "destroyed", 500, 0));
+    }
+    assert_eq!(story.due(12), [(id(2), Reason::Destroyed)], "nobody here deleted the other");
+    assert_eq!(story.index.checks.deletions(story.at(12)), Some((1, story.at(11))));
+    let now = story.at(12);
+    story.index.expect(id(1), Expectation::Gone, now);
+    let asked = story.index.checks.take_deletions(now);
+    assert_eq!(story.index.apply_destroyed(&asked, &[summary(1, "deleted")], now), [id(1)]);
 }
 
 #[test]

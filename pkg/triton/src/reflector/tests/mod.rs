@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::id::InstanceId;
-use crate::types::Instance;
+use crate::types::{Instance, InstanceSummary};
 
 fn id(slot: u128) -> InstanceId {
     InstanceId::from(Uuid::from_u128(slot))
@@ -29,6 +29,11 @@ fn instance(slot: u128, state: &str, updated_ms: i64, tag: u32) -> Instance {
 /// The same instance as an event carries it.
 fn as_in_event(instance: &Instance) -> Instance {
     Instance { package: None, ..instance.clone() }
+}
+
+/// An instance as a list of the destroyed shows it.
+fn summary(slot: u128, state: &str) -> InstanceSummary {
+    InstanceSummary { id: id(slot), state: state.into() }
 }
 
 fn seconds(start: Instant, n: u64) -> Instant {

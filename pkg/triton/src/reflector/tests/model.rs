@@ -101,7 +101,7 @@ struct World {
     /// What was there last of each that is destroyed.
     last: BTreeMap<u128, Instance>,
     /// The deletions that a list of the destroyed was begun for, and what it will show.
-    proof: Option<(Vec<InstanceId>, Vec<Instance>)>,
+    proof: Option<(Vec<InstanceId>, Vec<InstanceSummary>)>,
 }
 
 impl World {
@@ -143,8 +143,8 @@ impl World {
 }
 
 /// All that are destroyed, as a list of them shows them.
-fn destroyed(world: &World) -> Vec<Instance> {
-    let gone = |last: &Instance| Instance { state: InstanceState::Deleted, ..last.clone() };
+fn destroyed(world: &World) -> Vec<InstanceSummary> {
+    let gone = |last: &Instance| InstanceSummary { id: last.id, state: InstanceState::Deleted };
     world.last.values().map(gone).collect()
 }
 
@@ -184,6 +184,7 @@ fn play(world: &mut World, index: &mut Index, now: Instant, step: &Step, lies: L
             }
         }
         Step::Delete { slot, now: at_once } if living(world, slot) => {
+            index.apply_deleting(id(slot));
             if at_once {
                 world.destroy(slot);
             }
@@ -196,7 +197,7 @@ fn play(world: &mut World, index: &mut Index, now: Instant, step: &Step, lies: L
         Step::EndProof { left_out } => {
             if let Some((asked, mut rows)) = world.proof.take() {
                 rows.retain(|row| left_out & (1 << slot_of(row.id)) == 0);
-                index.apply_destroyed(&asked, rows, now);
+                index.apply_destroyed(&asked, &rows, now);
             }
         }
         Step::Change(slot, ms) if living(world, slot) => world.set(slot, "running", ms),
@@ -275,7 +276,7 @@ proptest! {
                 now += Duration::from_secs(310);
                 index.expire(now);
                 let asked = index.checks.take_deletions(now);
-                index.apply_destroyed(&asked, destroyed(&world), now);
+                index.apply_destroyed(&asked, &destroyed(&world), now);
                 begin_reads(&mut world, &mut index, now);
                 for read in std::mem::take(&mut world.reads) {
                     end_read(&world, &mut index, read, now);

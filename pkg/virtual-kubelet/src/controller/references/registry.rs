@@ -85,7 +85,7 @@ where
     /// Makes `names` all that a pod refers to.
     pub(super) fn follow<'a>(&self, pod: &PodKey, names: impl IntoIterator<Item = &'a str>) {
         let keys: BTreeSet<ObjectKey> =
-            names.into_iter().map(|name| (pod.namespace.clone(), name.into())).collect();
+            names.into_iter().map(|name| ((*pod.namespace).into(), name.into())).collect();
         let mut state = self.shared.lock();
         let before = state.by_pod.remove(pod).unwrap_or_default();
         for key in before.difference(&keys) {
