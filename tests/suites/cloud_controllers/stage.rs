@@ -263,7 +263,7 @@ impl Stage {
                 let objects = self.plane.kubectl(&["describe", "nodes,services"]).await.unwrap_or_default();
                 let services =
                     self.plane.kubectl(&["get", "services", "--output=yaml"]).await.unwrap_or_default();
-                let said = self.kubelet.as_ref().map(VirtualKubelet::log).unwrap_or_default();
+                let said = self.kubelet.as_ref().map(|kubelet| kubelet.log()).unwrap_or_default();
                 panic!("not within {BOUND:?}: {what}\n{objects}\n{services}\n{said}");
             }
             sleep(Duration::from_millis(50)).await;

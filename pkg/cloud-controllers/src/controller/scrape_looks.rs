@@ -9,15 +9,16 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams
 use runtime::clients::ApiError;
 use runtime::events::{EventRecorder, Happening, Severity};
 use runtime::exit::one_line;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 use triton::auth::Signer;
 use triton::cmon::certificate::{CertificateError, issue};
 
+use super::records::Record;
 use crate::metrics::scrape::{Holder, KIND, LIFETIME_DAYS, Scrape, needs_certificate};
 use crate::names::METRICS_CONTROLLER;
 
-/// How often the objects are compared with what they should be, and how soon again after a failure.
-const EVERY: (Duration, Duration) = (Duration::from_secs(600), Duration::from_secs(30));
+/// How often the objects are compared with what they should be.
+const EVERY: Duration = Duration::from_secs(600);
 
 /// What to scrape with.
 #[derive(Debug, Clone)]
@@ -64,12 +65,13 @@ impl ScrapeKeeper {
 
     /// Compares and writes, for ever.
     pub(super) async fn work(&self) {
-        let mut said = None;
+        let (mut said, mut record) = (None, Record::<()>::default());
         loop {
-            let pause = match self.ensure().await {
+            let next = match self.ensure().await {
                 Ok(()) => {
                     said = None;
-                    EVERY.0
+                    record.succeeded();
+                    Instant::now() + EVERY
                 }
                 Err(error) => {
                     let text = one_line(&error);
@@ -78,10 +80,10 @@ impl ScrapeKeeper {
                         self.say(&text);
                     }
                     said = Some(text);
-                    EVERY.1
+                    record.failed(Instant::now())
                 }
             };
-            sleep(pause).await;
+            sleep_until(next).await;
         }
     }
 

@@ -13,7 +13,6 @@ use runtime::events::{EventRecorder, Happening};
 use runtime::exit::one_line;
 use runtime::leader::Claim;
 use runtime::metrics::{Metrics, MetricsError};
-use runtime::queue::Queue;
 use tokio::time::Instant;
 use triton::budget::Priority;
 use triton::client::Found;
@@ -40,7 +39,6 @@ const DOUBT: Duration = Duration::from_secs(5);
 /// Keeps Services in CNS.
 pub(super) struct ServiceController {
     view: View,
-    instances: Queue<InstanceId>,
     records: Records<Memory, ServiceKey>,
     instance_records: Records<instance::Memory, InstanceId>,
     writer: ServiceWriter,
@@ -70,16 +68,13 @@ impl ServiceController {
             &["outcome"],
         )?;
         let (records, instance_records) = (Records::default(), Records::default());
-        let instances = Queue::default();
-        Ok(Self { view, instances, records, instance_records, writer, events, triton, claim, syncs, updates })
+        Ok(Self { view, records, instance_records, writer, events, triton, claim, syncs, updates })
     }
 
     /// Works for ever: looks at Services and at instances when they are due, so many at once of each.
     pub(super) async fn work(self: &Arc<Self>, at_once: usize) {
         // Before the first decision: who carries what, and which Nodes there are.
-        for entry in self.view.cluster().instances().entries() {
-            self.view.see_instance(entry.id());
-        }
+        self.view.see_all();
         self.view.read_hosts();
         let look_at_service = |key: ServiceKey| {
             let this = Arc::clone(self);
@@ -91,7 +86,7 @@ impl ServiceController {
         };
         tokio::select! {
             () = self.view.news().queue.work(at_once, look_at_service) => {}
-            () = self.instances.work(at_once, look_at_instance) => {}
+            () = self.view.instances().work(at_once, look_at_instance) => {}
             () = self.follow_nodes() => {}
             () = self.follow_instances() => {}
             () = self.pass() => {}
@@ -108,29 +103,12 @@ impl ServiceController {
         }
     }
 
-    /// Asks for looks at what an instance that changes concerns: the Services whose name it carries or is to carry, and
-    /// itself.
+    /// Asks for looks at what an instance that changes concerns; at first, at what each instance does.
     async fn follow_instances(&self) {
         let mut changes = self.view.cluster().instances().subscribe();
         loop {
             for id in changes.changed().await {
-                let (names, others) = self.view.see_instance(id);
-                if others {
-                    self.view.names_changed();
-                }
-                let directory = self.view.directory();
-                for key in names.iter().filter_map(|name| directory.holder(name)) {
-                    self.view.news().queue.ask(key);
-                }
-                let orphaned = names.iter().any(|name| directory.holder(name).is_none());
-                if orphaned {
-                    self.view.ask_leaving();
-                }
-                let decided: Vec<ServiceKey> = self.view.state().board.services_of(id).cloned().collect();
-                decided.iter().for_each(|key| self.view.news().queue.ask(key));
-                if !(names.is_empty() && decided.is_empty()) {
-                    self.instances.ask(&id);
-                }
+                self.view.notice(id);
             }
         }
     }
@@ -147,7 +125,7 @@ impl ServiceController {
         let mut record = self.records.take(key);
         let Some(service) = self.view.service(key) else {
             let changed = self.view.state().board.forget(key);
-            return changed.iter().for_each(|id| self.instances.ask(id));
+            return changed.iter().for_each(|id| self.view.instances().ask(id));
         };
         let plan = self.plan_service(key, &service, &record);
         record.memory = plan.memory.clone();
@@ -167,6 +145,9 @@ impl ServiceController {
                 plan.done.iter().for_each(|note| self.say(&service, note));
             }
             Err(error) => {
+                if matches!(error, StepError::Network(_)) {
+                    record.memory.learnt_nothing();
+                }
                 if !error.is_lag() {
                     let text = format!("Error syncing load balancer: {}", one_line(&error));
                     self.say(&service, &Note::warning("SyncLoadBalancerFailed", text));
@@ -219,7 +200,7 @@ impl ServiceController {
         }
         drop(state);
         changed.extend(self.view.leftovers(service, &directory));
-        changed.iter().for_each(|id| self.instances.ask(id));
+        changed.iter().for_each(|id| self.view.instances().ask(id));
     }
 
     async fn act(&self, key: &ServiceKey, service: &Service, plan: &Plan) -> Result<(), StepError> {
@@ -276,13 +257,13 @@ impl ServiceController {
             if !is_there {
                 self.view.settle(id);
             } else if until > Instant::now() {
-                self.instances.ask_at(&id, until);
+                self.view.instances().ask_at(&id, until);
             } else {
                 match self.read(id).await {
                     Ok(()) => self.view.settle(id),
                     Err(error) => {
                         tracing::debug!(instance = %id, error = %one_line(&error), "a write stays in doubt");
-                        self.instances.ask_at(&id, Instant::now() + DOUBT);
+                        self.view.instances().ask_at(&id, Instant::now() + DOUBT);
                     }
                 }
             }
@@ -304,7 +285,7 @@ impl ServiceController {
         });
         record.memory = plan.memory.clone();
         if let Some(again) = plan.again {
-            self.instances.ask_at(&id, again);
+            self.view.instances().ask_at(&id, again);
         }
         for note in record.news(plan.notes.clone()) {
             self.say_of_instance(id, &note);
@@ -315,7 +296,7 @@ impl ServiceController {
                 self.updates.with_label_values(&["failed"]).inc();
                 let text = one_line(&error);
                 tracing::warn!(instance = %id, error = %text, "the CNS services of a node could not be written");
-                self.instances.ask_at(&id, record.failed(Instant::now()));
+                self.view.instances().ask_at(&id, record.failed(Instant::now()));
             }
         }
         self.instance_records.put(&id, record);
