@@ -323,10 +323,19 @@ impl View {
             .flat_map(|it| self.names_of(it))
             .collect();
         let given_up = self.news.told().released.clone();
+        let services = self.services.state();
         let state = self.state();
+        // Who has another name now keeps the old one until it is decided who gets the new one, in the same write.
+        let is_undecided = |service: &&Arc<Service>| {
+            let key = ServiceKey::of(service).filter(|key| directory.name(key).is_some());
+            key.is_some_and(|key| !state.board.is_decided(&key))
+        };
+        let undecided: HashSet<String> =
+            services.iter().filter(is_undecided).flat_map(|it| self.names_of(it)).collect();
         let fate = |name: &str| match directory.holder(name) {
             Some(key) if !state.board.is_decided(key) => Fate::Undecided,
             Some(_) => Fate::Decided,
+            None if undecided.contains(name) => Fate::Undecided,
             None if released.contains(name) || given_up.contains(name) => Fate::Released,
             None => Fate::Orphaned,
         };

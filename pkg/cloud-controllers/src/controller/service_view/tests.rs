@@ -1,7 +1,7 @@
 use kube::runtime::{reflector, watcher};
 use rstest::rstest;
 use secrecy::ExposeSecret as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 use triton::Client;
 use triton::config::{Config, Environment};
@@ -14,7 +14,7 @@ use super::*;
 use crate::networks::Networks;
 use crate::node::labels::Place;
 
-/// A view of one Service that is being deleted, and of no Node.
+/// A view of one Service and of no Node.
 struct Scene {
     view: View,
     instances: triton::reflector::Store,
@@ -37,7 +37,30 @@ fn instance(name: &str) -> Instance {
     serde_json::from_value(json!({"id": id(), "name": "m", "state": "running", "tags": tags})).unwrap()
 }
 
-async fn scene() -> Scene {
+/// A Service that is being deleted.
+fn leaving() -> Value {
+    json!({
+        "metadata": {
+            "namespace": "default", "name": "web", "deletionTimestamp": "2026-01-01T00:00:00Z",
+            "finalizers": ["service.kubernetes.io/load-balancer-cleanup"],
+        },
+        "spec": {"type": "LoadBalancer", "loadBalancerClass": "tritondatacenter.com/cns"},
+    })
+}
+
+/// A Service that has had the name `web-default`, as its status says, and is to have another one.
+fn renamed() -> Value {
+    json!({
+        "metadata": {
+            "namespace": "default", "name": "web", "annotations": {"tritondatacenter.com/cns-service": "new"},
+            "finalizers": ["service.kubernetes.io/load-balancer-cleanup"],
+        },
+        "spec": {"type": "LoadBalancer", "loadBalancerClass": "tritondatacenter.com/cns"},
+        "status": {"loadBalancer": {"ingress": [{"hostname": "web-default.svc.a.dc.triton.zone"}]}},
+    })
+}
+
+async fn scene(service: Value) -> Scene {
     let key = KeyPair::generate().unwrap();
     let variables = [
         ("TRITON_URL", "http://127.0.0.1:1"),
@@ -52,14 +75,7 @@ async fn scene() -> Scene {
     let (nodes, _) = reflector::store();
     let cluster = Cluster::new(nodes, instances.clone(), Networks::new(&triton), place);
     let (services, mut writer) = reflector::store();
-    let service: Service = serde_json::from_value(json!({
-        "metadata": {
-            "namespace": "default", "name": "web", "deletionTimestamp": "2026-01-01T00:00:00Z",
-            "finalizers": ["service.kubernetes.io/load-balancer-cleanup"],
-        },
-        "spec": {"type": "LoadBalancer", "loadBalancerClass": "tritondatacenter.com/cns"},
-    }))
-    .unwrap();
+    let service: Service = serde_json::from_value(service).unwrap();
     writer.apply_watcher_event(&watcher::Event::Apply(service));
     let (slices, _) = reflector::store();
     let conventions = ("kubernetes".to_owned(), DefaultLoadBalancer::Cns);
@@ -84,7 +100,7 @@ impl Scene {
 #[case::by_the_end_of_a_write(|view: &View| view.settle(id()))]
 #[tokio::test(start_paused = true)]
 async fn a_service_that_waits_is_looked_at_when_an_instance_has_left(#[case] sees: fn(&View)) {
-    let scene = scene().await;
+    let scene = scene(leaving()).await;
     scene.instances.created(instance("web-default"));
     scene.view.notice(id());
     assert!(scene.is_asked_for().await, "it carries the name");
@@ -94,4 +110,18 @@ async fn a_service_that_waits_is_looked_at_when_an_instance_has_left(#[case] see
     assert!(scene.is_asked_for().await, "it has left");
     scene.view.notice(id());
     assert!(!scene.is_asked_for().await, "there is no more to tell");
+}
+
+/// A process that has just started knows from the status which name an instance still carries. It must not be taken away
+/// before the instance gets the new one: until then the Service would be in DNS under neither.
+#[tokio::test]
+async fn a_name_that_was_changed_while_nobody_looked_stays_until_the_new_one_is_decided() {
+    let scene = scene(renamed()).await;
+    scene.instances.created(instance("web-default"));
+    scene.view.see_all();
+    let fates = |fate| BTreeMap::from([("web-default".to_owned(), fate)]);
+    assert_eq!(scene.view.fates(id()), fates(Fate::Undecided));
+    let entries = vec![CnsService::new("new").unwrap()];
+    scene.view.state().board.decide(&key(), [(id(), entries)].into());
+    assert_eq!(scene.view.fates(id()), fates(Fate::Released));
 }
