@@ -145,7 +145,8 @@ impl ServiceController {
                 plan.done.iter().for_each(|note| self.say(&service, note));
             }
             Err(error) => {
-                if matches!(error, StepError::Network(_)) {
+                if !plan.learn.is_empty() {
+                    // Not asked, or not answered.
                     record.memory.learnt_nothing();
                 }
                 if !error.is_lag() {

@@ -145,11 +145,19 @@ pub(super) fn wrong_node(history: &[Option<Node>], is_destroyed: bool) -> Option
     (changes > 3).then(|| format!("the shutdown taint came and went {changes} times"))
 }
 
+/// What is said of a Service that goes as it should.
+const REASONS: [&str; 3] = ["Pending", "Published", "Leaving"];
+
 /// What is wrong with the states of the Service: between the finalizer and the deletion it keeps both finalizer and
-/// hostname.
+/// hostname, and nobody is sent to mend what is not broken.
 pub(super) fn wrong_service(history: &[Option<Service>]) -> Option<String> {
     let (mut guarded, mut named) = (false, false);
     for service in history.iter().flatten() {
+        let conditions = service.status.as_ref().and_then(|status| status.conditions.as_ref());
+        let mut conditions = conditions.into_iter().flatten();
+        if let Some(odd) = conditions.find(|condition| !REASONS.contains(&condition.reason.as_str())) {
+            return Some(format!("the Service was called {}: {}", odd.reason, odd.message));
+        }
         if service.metadata.deletion_timestamp.is_some() {
             break;
         }

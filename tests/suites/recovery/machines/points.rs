@@ -161,8 +161,9 @@ fn table(lives: &[Lived]) -> String {
         let of_phase = lives.iter().flat_map(|life| &life.took).filter(|(which, _)| *which == phase);
         let mut took: Vec<Duration> = of_phase.map(|(_, took)| *took).collect();
         took.sort_unstable();
-        let (median, longest) = (took.get(took.len() / 2), took.last());
-        text += &format!("{:10} median {median:.1?}, longest {longest:.1?}\n", phase.name());
+        if let (Some(median), Some(longest)) = (took.get(took.len() / 2), took.last()) {
+            text += &format!("{:10} median {median:.1?}, longest {longest:.1?}\n", phase.name());
+        }
     }
     let lived: Duration = lives.iter().flat_map(|life| &life.took).map(|(_, took)| *took).sum();
     text + &format!("{} lives, {lived:.0?} of life", lives.len())

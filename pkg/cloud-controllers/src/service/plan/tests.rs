@@ -278,11 +278,11 @@ fn networks_that_could_not_be_asked_are_asked_again_before_anything_is_said_of_t
     assert_eq!(plan.learn, [NetworkId::from(Uuid::from_u128(NETWORK))]);
     scene.memory = plan.memory;
     scene.memory.learnt_nothing();
+    let says_so = |plan: &Plan| plan.notes.iter().any(|note| note.reason == "CNSDisabled");
     let plan = scene.plan();
-    assert_eq!((plan.learn.len(), plan.notes.len()), (1, 0), "{:?}", plan.notes);
+    assert_eq!((plan.learn.len(), says_so(&plan)), (1, false));
     // They were asked, and have no names.
     scene.memory = plan.memory;
     let plan = scene.plan();
-    let reasons: Vec<&str> = plan.notes.iter().map(|note| note.reason).collect();
-    assert_eq!((plan.learn.len(), reasons), (0, vec!["CNSDisabled"]));
+    assert_eq!((plan.learn.len(), says_so(&plan)), (0, true));
 }
