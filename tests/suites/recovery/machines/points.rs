@@ -71,6 +71,9 @@ const KINDS: [(Server, &[&str]); 2] = [
     ),
 ];
 
+/// By so many lives the faults of each phase are shifted against those of the one before: more than one fault can do.
+const SHIFT: usize = 7;
+
 /// So many times as many events as in a life without faults would be a storm. A new process says again what it finds.
 const STORM: usize = 4;
 
@@ -131,17 +134,19 @@ fn share(faults: Vec<(Point, Fault)>) -> Vec<Vec<(Point, Fault)>> {
     if std::env::var_os(ALONE).is_some() {
         return faults.into_iter().map(|fault| vec![fault]).collect();
     }
-    let mut lives: Vec<Vec<(Point, Fault)>> = vec![];
-    let mut next: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut phases: BTreeMap<&'static str, Vec<(Point, Fault)>> = BTreeMap::new();
     for (point, fault) in faults {
-        let place = next.entry(point.phase).or_default();
-        if lives.len() <= *place {
-            lives.push(vec![]);
+        phases.entry(point.phase).or_default().push((point, fault));
+    }
+    let most = phases.values().map(Vec::len).max().unwrap_or_default();
+    let mut lives = vec![vec![]; most];
+    for (number, faults) in phases.into_values().enumerate() {
+        // The same faults follow each other in all phases: no life is to be killed in every one of them.
+        for (place, fault) in faults.into_iter().enumerate() {
+            if let Some(life) = lives.get_mut((place + SHIFT * number) % most) {
+                life.push(fault);
+            }
         }
-        if let Some(life) = lives.get_mut(*place) {
-            life.push((point, fault));
-        }
-        *place += 1;
     }
     lives
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use suites::process::Program;
 use tokio::task::JoinHandle;
 use triton::Client;
+use triton::client::Found;
 use triton::config::Config;
 use triton::id::InstanceId;
 use triton::types::{CreateInstance, Instance, InstanceState, Tags, UpdateFabricNetwork};
@@ -302,7 +303,7 @@ async fn machine(
         ..CreateInstance::new("g1.micro", ids.base_64)
     };
     let id: InstanceId = account.create_instance(&request).await?.id;
-    let read = async || account.get_instance(id).await.map(|found| found.into_instance());
+    let read = async || account.get_instance(id).await.map(Found::into_instance);
     let runs = async || match read().await {
         Ok(instance) if instance.state == InstanceState::Running => Ok(()),
         Ok(instance) => Err(format!("{name} is {:?}", instance.state)),
