@@ -1,20 +1,14 @@
 //! The cloud controller manager as a process of its own, with the rights that its manifest gives it.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::process::Command;
 
 use crate::control_plane::{ControlPlane, Identity};
-
-/// A process that takes longer to start or to answer has failed.
-const BOUND: Duration = Duration::from_secs(60);
+use crate::process::{Process, Program};
 
 /// The account that the manifest makes.
 const ACCOUNT: Identity<'static> =
@@ -31,16 +25,51 @@ pub async fn install(plane: &ControlPlane) -> Result<PathBuf> {
     plane.kubeconfig(&ACCOUNT).await
 }
 
+/// Gives it the rights to keep a `ScrapeConfig` of each of these names in the namespace `monitoring`, by its manifest.
+///
+/// # Errors
+/// When the manifest cannot be read, or kubectl refuses it.
+pub async fn install_scrape(plane: &ControlPlane, names: &[String]) -> Result<()> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../deploy/triton-cloud-controller-manager/cmon-scrape-config.yaml");
+    let manifest = std::fs::read_to_string(manifest).context("cannot read the manifest")?;
+    let secrets: Vec<String> = names.iter().map(|name| format!("{name}-client")).collect();
+    // As the manifest says itself: other names take the place of those in it.
+    let manifest = manifest
+        .replace("[triton-cmon-client]", &format!("[{}]", secrets.join(", ")))
+        .replace("[triton-cmon]", &format!("[{}]", names.join(", ")));
+    let file = plane.folder().join("cmon-scrape-config.yaml");
+    std::fs::write(&file, manifest).context("cannot write the manifest")?;
+    plane.kubectl(&["apply", "--filename", &file.display().to_string()]).await?;
+    Ok(())
+}
+
+/// The definition of `ScrapeConfig` of Prometheus' operator, as far as the API server needs one.
+pub const SCRAPE_CONFIGS: &str = r"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: scrapeconfigs.monitoring.coreos.com
+spec:
+  group: monitoring.coreos.com
+  names: {kind: ScrapeConfig, listKind: ScrapeConfigList, plural: scrapeconfigs, singular: scrapeconfig}
+  scope: Namespaced
+  versions:
+    - name: v1alpha1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
 /// A running cloud controller manager, killed when dropped.
 #[derive(Debug)]
 pub struct CloudControllerManager {
-    child: Child,
+    process: Process,
     address: String,
-    folder: TempDir,
 }
 
 impl CloudControllerManager {
-    /// Starts one on a free port of loopback, and waits until it says which. `variables` are all that it has.
+    /// Starts one, and waits until it says on which port it listens. `variables` are all that it has.
     ///
     /// # Errors
     /// When it ends instead; its log is in the error.
@@ -49,44 +78,9 @@ impl CloudControllerManager {
         variables: impl IntoIterator<Item = (N, V)>,
         arguments: &[&str],
     ) -> Result<Self> {
-        let folder = tempfile::tempdir().context("cannot make a folder for the log")?;
-        let log = File::create(folder.path().join("log")).context("cannot make the log")?;
-        let child = Command::new(binary()?)
-            .env_clear()
-            .envs(variables)
-            .arg("--kubeconfig")
-            .arg(kubeconfig)
-            .args(["--bind-address=127.0.0.1", "--secure-port=0", "--log-format=json"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot start the cloud controller manager")?;
-        let mut started = Self { child, address: String::new(), folder };
-        let deadline = Instant::now() + BOUND;
-        loop {
-            if let Some(address) = started.said_address() {
-                started.address = address;
-                return Ok(started);
-            }
-            if started.child.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("the cloud controller manager did not start:\n{}", started.log());
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    fn said_address(&self) -> Option<String> {
-        let log = self.log();
-        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        lines.find_map(|line| line["address"].as_str().map(str::to_owned))
-    }
-
-    /// Everything it has logged.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        let mut process = Process::spawn(Program::CloudControllerManager, kubeconfig, variables, arguments)?;
+        let address = process.address().await?;
+        Ok(Self { process, address })
     }
 
     /// The URL of a path of its port.
@@ -114,32 +108,18 @@ impl CloudControllerManager {
         let (body, status) = text.rsplit_once('\n').context("curl says no status")?;
         Ok((status.parse().context("curl says no status")?, body.to_owned()))
     }
+}
 
-    /// Asks it to stop with this signal, and waits until it has ended.
-    ///
-    /// # Errors
-    /// When it has ended before, or does not end.
-    pub async fn stop(&mut self, signal: &str) -> Result<ExitStatus> {
-        let id = self.child.id().context("it has ended before")?.to_string();
-        let sent = Command::new("kill").args(["-s", signal, &id]).status().await?;
-        if !sent.success() {
-            bail!("cannot send SIG{signal}");
-        }
-        Ok(timeout(BOUND, self.child.wait()).await.context("it does not end")??)
+impl Deref for CloudControllerManager {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }
 
-/// The program beside this test, which whoever builds all tests builds too.
-///
-/// # Errors
-/// When it has not been built.
-pub fn binary() -> Result<PathBuf> {
-    // `<target>/<profile>/deps/suites-<hash>`
-    let test = std::env::current_exe().context("this test has no path")?;
-    let profile = test.parent().and_then(Path::parent).context("this test is in no target folder")?;
-    let binary = profile.join("triton-cloud-controller-manager");
-    if !binary.exists() {
-        bail!("there is no {}; build it with cargo build --workspace", binary.display());
+impl DerefMut for CloudControllerManager {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
     }
-    Ok(binary)
 }

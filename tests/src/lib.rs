@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cloud_controller_manager;
 pub mod control_plane;
+pub mod process;
 pub mod triton_cli;
 pub mod until;
 pub mod virtual_kubelet;

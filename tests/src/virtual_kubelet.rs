@@ -1,22 +1,18 @@
 //! The virtual kubelet as a process of its own, with the rights that its manifest gives it.
 
-use std::fs::File;
 use std::io::Write as _;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::control_plane::{ControlPlane, Identity};
-
-/// A process that takes longer to start or to answer has failed.
-const BOUND: Duration = Duration::from_secs(60);
+use crate::process::{BOUND, Process, Program};
 
 /// The account that the manifest makes.
 const ACCOUNT: Identity<'static> =
@@ -75,7 +71,7 @@ pub async fn dry_run(
     variables: &[(String, String)],
     arguments: &[&str],
 ) -> Result<std::process::Output> {
-    let ran = Command::new(binary()?)
+    let ran = Command::new(Program::VirtualKubelet.binary()?)
         .env_clear()
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .arg("--kubeconfig")
@@ -91,9 +87,8 @@ pub async fn dry_run(
 /// A running virtual kubelet, killed when dropped.
 #[derive(Debug)]
 pub struct VirtualKubelet {
-    child: Child,
+    process: Process,
     address: String,
-    folder: TempDir,
 }
 
 impl VirtualKubelet {
@@ -107,66 +102,10 @@ impl VirtualKubelet {
         variables: &[(String, String)],
         arguments: &[&str],
     ) -> Result<Self> {
-        let mut started = Self::spawn(kubeconfig, variables, arguments)?;
-        let deadline = Instant::now() + BOUND;
-        loop {
-            if let Some(address) = started.said_address() {
-                started.address = address;
-                return Ok(started);
-            }
-            if started.child.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("the virtual kubelet did not start:\n{}", started.log());
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// The same without the wait, for tests that end it before it says anything. Its admin server cannot be asked.
-    ///
-    /// # Errors
-    /// When there is no program, or it cannot be run.
-    pub fn spawn(kubeconfig: &Path, variables: &[(String, String)], arguments: &[&str]) -> Result<Self> {
-        let binary = binary()?;
-        let folder = tempfile::tempdir().context("cannot make a folder for the log")?;
-        let log = File::create(folder.path().join("log")).context("cannot make the log")?;
-        let child = Command::new(binary)
-            .env_clear()
-            .envs(variables.iter().map(|(name, value)| (name, value)))
-            .arg("--kubeconfig")
-            .arg(kubeconfig)
-            .args(["--metrics-addr", "127.0.0.1:0", "--log-format", "json"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot start the virtual kubelet")?;
-        Ok(Self { child, address: String::new(), folder })
-    }
-
-    /// Its process id, until it has ended.
-    pub fn id(&self) -> Option<u32> {
-        self.child.id()
-    }
-
-    /// Waits until it has ended, by itself or by a signal.
-    ///
-    /// # Errors
-    /// When it cannot be waited for.
-    pub async fn ended(&mut self) -> Result<ExitStatus> {
-        self.child.wait().await.context("cannot wait for the virtual kubelet")
-    }
-
-    fn said_address(&self) -> Option<String> {
-        let lines = self.log();
-        let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        lines.find_map(|line| line["address"].as_str().map(str::to_owned))
-    }
-
-    /// Everything it has logged.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        let variables = variables.iter().map(|(name, value)| (name, value));
+        let mut process = Process::spawn(Program::VirtualKubelet, kubeconfig, variables, arguments)?;
+        let address = process.address().await?;
+        Ok(Self { process, address })
     }
 
     /// What the admin server answers: the body, whatever the status.
@@ -186,34 +125,22 @@ impl VirtualKubelet {
         let (_, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
         Ok(body.to_owned())
     }
+}
 
-    /// Asks it to stop with this signal, and waits until it has ended.
-    ///
-    /// # Errors
-    /// When it has ended before, or does not end.
-    pub async fn stop(&mut self, signal: &str) -> Result<ExitStatus> {
-        let id = self.child.id().context("it has ended before")?.to_string();
-        let sent = Command::new("kill").args(["-s", signal, &id]).status().await?;
-        if !sent.success() {
-            bail!("cannot send SIG{signal}");
-        }
-        Ok(timeout(BOUND, self.child.wait()).await.context("it does not end")??)
+impl Deref for VirtualKubelet {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for VirtualKubelet {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The program beside this test. Its package has tests of its own, so whoever builds all tests builds it too; to
-/// build it here would be to build half of the workspace anew with other features.
-fn binary() -> Result<PathBuf> {
-    // `<target>/<profile>/deps/suites-<hash>`
-    let test = std::env::current_exe().context("this test has no path")?;
-    let profile = test.parent().and_then(Path::parent).context("this test is in no target folder")?;
-    let binary = profile.join("triton-virtual-kubelet");
-    if !binary.exists() {
-        bail!("there is no {}; build it with cargo test --workspace --no-run", binary.display());
-    }
-    Ok(binary)
 }

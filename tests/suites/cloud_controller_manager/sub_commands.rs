@@ -2,8 +2,9 @@
 
 use std::process::Stdio;
 
-use suites::cloud_controller_manager::{CloudControllerManager, binary};
+use suites::cloud_controller_manager::CloudControllerManager;
 use suites::control_plane::Identity;
+use suites::process::Program;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use triton::types::{CreateKey, UpdateAccount};
@@ -21,7 +22,7 @@ struct Ended {
 impl Stage {
     /// Runs `credentials` with these arguments, and only these variables.
     async fn credentials(&self, variables: &[(String, String)], arguments: &[&str]) -> Ended {
-        let mut command = Command::new(binary().unwrap());
+        let mut command = Command::new(Program::CloudControllerManager.binary().unwrap());
         command.env_clear().envs(variables.iter().cloned()).arg("credentials").args(arguments);
         let ended = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -153,7 +154,10 @@ async fn what_is_created_is_what_the_process_starts_with() {
 
 /// Creates with a passphrase that is typed on a terminal: all that is seen on it.
 async fn typed(variables: &[(String, String)], passphrase: &str) -> String {
-    let command = format!("'{}' credentials create --profile=work", binary().unwrap().display());
+    let command = format!(
+        "'{}' credentials create --profile=work",
+        Program::CloudControllerManager.binary().unwrap().display()
+    );
     let mut script = Command::new("script");
     script.env_clear().envs(variables.iter().cloned()).env("PATH", std::env::var("PATH").unwrap());
     script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);

@@ -12,6 +12,7 @@ use runtime::admin::{AdminServer, Documents};
 use runtime::health::Health;
 use runtime::metrics::Metrics;
 use serde_json::{Value, json};
+use suites::cloud_controller_manager::SCRAPE_CONFIGS;
 use tokio::process::Command;
 use tokio::sync::watch;
 use triton::auth::{PrivateKey, Signer};
@@ -97,23 +98,6 @@ async fn nodes_are_in_the_clusters_group_and_prometheus_finds_them_and_pods() {
     assert_eq!(stage.instance(second.id).await.state, InstanceState::Stopped);
 }
 
-/// The definition of `ScrapeConfig`, as far as the API server needs one.
-const DEFINITION: &str = r"
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  name: scrapeconfigs.monitoring.coreos.com
-spec:
-  group: monitoring.coreos.com
-  names: {kind: ScrapeConfig, listKind: ScrapeConfigList, plural: scrapeconfigs, singular: scrapeconfig}
-  scope: Namespaced
-  versions:
-    - name: v1alpha1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-";
-
 #[tokio::test]
 async fn the_operator_gets_a_scrape_config_and_a_certificate_that_cmon_takes() {
     let mut stage = Stage::set().await;
@@ -159,7 +143,7 @@ async fn the_operator_gets_a_scrape_config_and_a_certificate_that_cmon_takes() {
         notes.iter().any(clear)
     };
     stage.until("it is said that the definition is missing", complaint).await;
-    let definition = file("definition.yaml", DEFINITION);
+    let definition = file("definition.yaml", SCRAPE_CONFIGS);
     stage.plane.kubectl(&["apply", "--filename", &definition]).await.unwrap();
     let there = async || get(&["scrapeconfig", "triton-cmon"]).await.is_some();
     stage.until("there is a ScrapeConfig", there).await;

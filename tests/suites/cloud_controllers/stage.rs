@@ -47,6 +47,8 @@ pub(super) struct Stage {
     pub(super) admin: kube::Client,
     kubeconfig: PathBuf,
     controllers: JoinSet<()>,
+    /// No condition takes longer.
+    pub(super) bound: Duration,
     pub(super) plane: ControlPlane,
     pub(super) kubelet: Option<VirtualKubelet>,
 }
@@ -76,6 +78,7 @@ impl Stage {
             admin,
             kubeconfig,
             controllers: JoinSet::new(),
+            bound: BOUND,
             plane,
             kubelet: None,
         }
@@ -257,14 +260,15 @@ impl Stage {
 
     /// Waits for a condition with a bound.
     pub(super) async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
-        let deadline = Instant::now() + BOUND;
+        let bound = self.bound;
+        let deadline = Instant::now() + bound;
         while !condition().await {
             if Instant::now() > deadline {
                 let objects = self.plane.kubectl(&["describe", "nodes,services"]).await.unwrap_or_default();
                 let services =
                     self.plane.kubectl(&["get", "services", "--output=yaml"]).await.unwrap_or_default();
-                let said = self.kubelet.as_ref().map(VirtualKubelet::log).unwrap_or_default();
-                panic!("not within {BOUND:?}: {what}\n{objects}\n{services}\n{said}");
+                let said = self.kubelet.as_ref().map(|kubelet| kubelet.log()).unwrap_or_default();
+                panic!("not within {bound:?}: {what}\n{objects}\n{services}\n{said}");
             }
             sleep(Duration::from_millis(50)).await;
         }

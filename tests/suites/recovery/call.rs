@@ -1,4 +1,4 @@
-//! What the virtual kubelet asks of a server, by kind: `PATCH pods/status`, `POST machines`.
+//! What a process asks of a server, by kind: `PATCH pods/status`, `POST machines`.
 
 use http::Request;
 
@@ -52,6 +52,12 @@ impl Call {
     pub(super) fn is_write(&self) -> bool {
         !self.kind.starts_with("GET ")
     }
+}
+
+/// The resource whose objects a request lists or watches, such as `nodes`.
+pub(super) fn collection<B>(request: &Request<B>) -> Option<String> {
+    let route = kubernetes(request.uri().path());
+    (request.method() == http::Method::GET && !route.contains('/')).then_some(route)
 }
 
 /// The plural of a resource, with `/*` for one object of it, and its subresource.

@@ -53,6 +53,9 @@ pub(super) trait Judge: Send + Sync {
     /// What happens to this call; nothing by `None`.
     fn judge(&self, call: &Call) -> Option<Fault>;
 
+    /// The server has heard of this call, which is to change something, or never will.
+    fn written(&self, _: &Call) {}
+
     /// Kills the process, and returns when it has ended.
     fn kill(&self) -> BoxFuture<'_, ()>;
 }
@@ -70,20 +73,25 @@ impl Judge for Calm {
     }
 }
 
-/// One call of a process: the so manieth of its kind since the start, from 1.
+/// One call of a process: the so manieth of its kind since the beginning of a phase, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Point {
+    /// What goes on; empty where a life is not told in phases.
+    pub(super) phase: &'static str,
     pub(super) call: Call,
     pub(super) ordinal: u32,
 }
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.phase.is_empty() {
+            write!(f, "{}: ", self.phase)?;
+        }
         write!(f, "{} {} #{}", self.call.server.name(), self.call.kind, self.ordinal)
     }
 }
 
-/// Counts the calls of a process, and lets one of them go wrong, once.
+/// Counts the calls of a process, and lets one of them go wrong in each phase at most, once.
 pub(super) struct Script {
     victim: Victim,
     state: Mutex<State>,
@@ -91,25 +99,46 @@ pub(super) struct Script {
 
 #[derive(Default)]
 struct State {
+    phase: &'static str,
     counts: BTreeMap<Call, u32>,
     points: Vec<Point>,
-    next: Option<(Point, Fault)>,
+    faults: Vec<(Point, Fault)>,
+    met: Vec<(Point, Fault)>,
 }
 
 impl Script {
-    /// Without a fault it only counts.
-    pub(super) fn new(victim: Victim, fault: Option<(Point, Fault)>) -> Self {
-        Self { victim, state: Mutex::new(State { next: fault, ..State::default() }) }
+    /// Without faults it only counts.
+    pub(super) fn new(victim: Victim, faults: impl IntoIterator<Item = (Point, Fault)>) -> Self {
+        let faults = faults.into_iter().collect();
+        Self { victim, state: Mutex::new(State { faults, ..State::default() }) }
     }
 
-    /// Whether the fault has come to pass, or there is none.
+    /// Another phase begins: faults of the one before do not come any more.
+    pub(super) fn begin(&self, phase: &'static str) {
+        let mut state = self.state();
+        state.phase = phase;
+        state.counts.clear();
+    }
+
+    /// The phase that goes on.
+    pub(super) fn phase(&self) -> &'static str {
+        self.state().phase
+    }
+
+    /// Whether the fault of this phase has come to pass, or there is none.
     pub(super) fn is_over(&self) -> bool {
-        self.state().next.is_none()
+        let state = self.state();
+        !state.faults.iter().any(|(point, _)| point.phase == state.phase)
     }
 
     /// The calls so far, in the order in which they came.
     pub(super) fn points(&self) -> Vec<Point> {
         self.state().points.clone()
+    }
+
+    /// The faults that have come to pass.
+    pub(super) fn met(&self) -> Vec<(Point, Fault)> {
+        self.state().met.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,11 +149,14 @@ impl Script {
 impl Judge for Script {
     fn judge(&self, call: &Call) -> Option<Fault> {
         let mut state = self.state();
+        let phase = state.phase;
         let count = state.counts.entry(call.clone()).or_default();
         *count += 1;
-        let point = Point { call: call.clone(), ordinal: *count };
+        let point = Point { phase, call: call.clone(), ordinal: *count };
         state.points.push(point.clone());
-        let (_, fault) = state.next.take_if(|(next, _)| *next == point)?;
+        let place = state.faults.iter().position(|(next, _)| *next == point)?;
+        let (point, fault) = state.faults.remove(place);
+        state.met.push((point, fault));
         Some(fault)
     }
 

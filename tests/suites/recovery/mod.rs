@@ -1,5 +1,5 @@
-//! The virtual kubelet as a process that dies, and whose calls fail, at every point: nothing is doubled, lost, wrongly
-//! failed or left behind.
+//! The binaries as processes that die, and whose calls fail, at every point: nothing is doubled, lost, wrongly failed or
+//! left behind. Here the virtual kubelet; [`machines`] has the cloud controller manager.
 //!
 //! Each life has a node, a namespace and a data centre of its own; one control plane serves them all. The process reaches
 //! both its servers through proxies in this test, which count its calls and let them go wrong.
@@ -10,6 +10,7 @@ mod cluster;
 mod exact;
 mod fault;
 mod life;
+mod machines;
 mod outages;
 mod points;
 mod process;

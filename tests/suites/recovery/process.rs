@@ -1,11 +1,11 @@
-//! A virtual kubelet that is started again whenever it ends, as a Deployment does.
+//! A process that is started again whenever it ends, as a Deployment does.
 
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use suites::virtual_kubelet::VirtualKubelet;
+use suites::process::{Process, Program};
 use tokio::process::Command;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -67,6 +67,7 @@ pub(super) struct Record {
 impl Supervisor {
     /// Starts it, and again whenever it ends.
     pub(super) fn start(
+        program: Program,
         kubeconfig: PathBuf,
         variables: Vec<(String, String)>,
         arguments: Vec<String>,
@@ -78,21 +79,22 @@ impl Supervisor {
         let task = tokio::spawn(async move {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             loop {
-                let mut kubelet = match VirtualKubelet::spawn(&kubeconfig, &variables, &arguments) {
-                    Ok(kubelet) => kubelet,
+                let variables = variables.iter().map(|(name, value)| (name, value));
+                let mut process = match Process::spawn(program, &kubeconfig, variables, &arguments) {
+                    Ok(process) => process,
                     Err(error) => return note(&noted, String::new(), Some(format!("{error:#}"))),
                 };
-                victim.0.send_modify(|vital| vital.id = kubelet.id());
+                victim.0.send_modify(|vital| vital.id = process.id());
                 let ended = tokio::select! {
-                    ended = kubelet.ended() => ended.map_or_else(|error| error.to_string(), |it| it.to_string()),
+                    ended = process.ended() => ended.map_or_else(|error| error.to_string(), |it| it.to_string()),
                     _ = &mut stopped => {
-                        let _ = kubelet.stop("KILL").await;
-                        return note(&noted, kubelet.log(), None);
+                        let _ = process.stop("KILL").await;
+                        return note(&noted, process.log(), None);
                     }
                 };
                 let unasked = (!ended.contains("signal: 9")).then_some(ended);
                 let pause = unasked.is_some();
-                note(&noted, kubelet.log(), unasked);
+                note(&noted, process.log(), unasked);
                 victim.0.send_modify(|vital| *vital = Vital { id: None, ended: vital.ended + 1 });
                 if pause {
                     tokio::time::sleep(PAUSE).await;

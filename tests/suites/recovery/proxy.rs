@@ -27,7 +27,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::call::{Call, Server};
+use super::call::{Call, Server, collection};
 use super::fault::{Fault, Judge};
 
 type Answer = Response<Either<Incoming, Full<Bytes>>>;
@@ -94,8 +94,14 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on loopback. What becomes of each call `judge` says.
-    pub(super) async fn start(server: Server, upstream: Upstream, judge: Arc<dyn Judge>) -> Result<Self> {
+    /// Listens on loopback. What becomes of each call `judge` says. Within a `scope` the process sees only the objects
+    /// of the cluster that have this label, so that many processes share a cluster and each believes that it is alone.
+    pub(super) async fn start(
+        server: Server,
+        upstream: Upstream,
+        scope: Option<Scope>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let task = tokio::spawn(async move {
@@ -105,6 +111,7 @@ impl Proxy {
                 let link = Arc::new(Link {
                     server,
                     upstream: upstream.clone(),
+                    scope: scope.clone(),
                     sender: Mutex::default(),
                     judge: Arc::clone(&judge),
                 });
@@ -113,6 +120,49 @@ impl Proxy {
             }
         });
         Ok(Self { url, task })
+    }
+
+    /// Writes a kubeconfig for whoever goes by this proxy with this token.
+    pub(super) fn write_kubeconfig(&self, file: &Path, token: &str) -> Result<()> {
+        let kubeconfig = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
+            "clusters": [{"name": "proxy", "cluster": {"server": self.url}}],
+            "users": [{"name": "process", "user": {"token": token}}],
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "process"}}],
+        });
+        Ok(std::fs::write(file, kubeconfig.to_string())?)
+    }
+
+    /// The variables of whoever goes by this proxy instead of straight to CloudAPI.
+    pub(super) fn instead_of(&self, mut variables: Vec<(String, String)>) -> Vec<(String, String)> {
+        for (name, value) in &mut variables {
+            if name == "TRITON_URL" {
+                value.clone_from(&self.url);
+            }
+        }
+        variables
+    }
+}
+
+/// The objects of a cluster that a process sees of some resources.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    /// The plurals of these resources.
+    pub(super) resources: &'static [&'static str],
+    /// `key=value`, as labels of objects.
+    pub(super) label: String,
+}
+
+impl Scope {
+    /// Narrows a list or a watch of one of the resources.
+    fn narrow(&self, request: &mut Request<Incoming>) -> Result<()> {
+        let Some(resource) = collection(request) else { return Ok(()) };
+        if self.resources.contains(&resource.as_str()) {
+            let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+            let label = self.label.replace('=', "%3D");
+            *request.uri_mut() = format!("{path}?{query}&labelSelector={label}").parse()?;
+        }
+        Ok(())
     }
 }
 
@@ -137,6 +187,7 @@ async fn serve(stream: TcpStream, link: Arc<Link>) {
 struct Link {
     server: Server,
     upstream: Upstream,
+    scope: Option<Scope>,
     sender: Mutex<Option<SendRequest<Incoming>>>,
     judge: Arc<dyn Judge>,
 }
@@ -146,6 +197,22 @@ impl Link {
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer> {
         let call = Call::of(self.server, &request);
         let fault = call.as_ref().and_then(|call| self.judge.judge(call));
+        let answer = self.answer_or_fail(request, &call, fault).await;
+        if let Some(call) = call.filter(Call::is_write) {
+            self.judge.written(&call);
+        }
+        answer
+    }
+
+    async fn answer_or_fail(
+        &self,
+        mut request: Request<Incoming>,
+        call: &Option<Call>,
+        fault: Option<Fault>,
+    ) -> Result<Answer> {
+        if let Some(scope) = &self.scope {
+            scope.narrow(&mut request)?;
+        }
         match fault {
             None => self.forward(request).await,
             Some(Fault::KillBefore) => {

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
+use suites::process::Program;
 use triton_sim::world::settings::Timing;
 use triton_sim::{Preset, Settings, Simulator};
 
@@ -67,8 +68,8 @@ impl VirtualNode {
         let simulator = Simulator::start(data_center).await?;
         let cloudapi = Upstream::plain(simulator.url())?;
         let kubernetes =
-            Proxy::start(Server::Kubernetes, cluster.upstream.clone(), Arc::clone(&judge)).await?;
-        let cloudapi = Proxy::start(Server::CloudApi, cloudapi, judge).await?;
+            Proxy::start(Server::Kubernetes, cluster.upstream.clone(), None, Arc::clone(&judge)).await?;
+        let cloudapi = Proxy::start(Server::CloudApi, cloudapi, None, judge).await?;
         let namespace = json!({"metadata": {"name": name}});
         let namespaces: Api<Namespace> = Api::all(cluster.admin.clone());
         namespaces.create(&PostParams::default(), &serde_json::from_value(namespace)?).await?;
@@ -84,23 +85,13 @@ impl VirtualNode {
     /// Starts a replica.
     pub(super) fn start_kubelet(&mut self, victim: Victim, flags: &[&str]) -> anyhow::Result<()> {
         let [kubernetes, cloudapi] = &self.proxies;
-        let kubeconfig = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
-            "clusters": [{"name": "proxy", "cluster": {"server": kubernetes.url}}],
-            "users": [{"name": "kubelet", "user": {"token": self.cluster.token}}],
-            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "kubelet"}}],
-        });
         let file = self.cluster.folder.path().join(format!("{}.kubeconfig", self.name));
-        std::fs::write(&file, kubeconfig.to_string())?;
-        let mut variables = self.simulator.environment();
-        for (name, value) in &mut variables {
-            if name == "TRITON_URL" {
-                value.clone_from(&cloudapi.url);
-            }
-        }
+        kubernetes.write_kubeconfig(&file, &self.cluster.token)?;
+        let variables = cloudapi.instead_of(self.simulator.environment());
         let arguments = ["--nodename", &self.name].into_iter().chain(flags.iter().copied());
         let arguments = arguments.map(str::to_owned).collect();
-        self.supervisors.push(Supervisor::start(file, variables, arguments, victim));
+        let program = Program::VirtualKubelet;
+        self.supervisors.push(Supervisor::start(program, file, variables, arguments, victim));
         Ok(())
     }
 

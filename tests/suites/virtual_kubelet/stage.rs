@@ -101,7 +101,7 @@ impl Stage {
         while !condition().await {
             if Instant::now() > deadline {
                 let pods = self.plane.kubectl(&["describe", "pods", "--all-namespaces"]).await;
-                let said: Vec<String> = self.kubelets.iter().map(VirtualKubelet::log).collect();
+                let said: Vec<String> = self.kubelets.iter().map(|kubelet| kubelet.log()).collect();
                 panic!(
                     "not within {BOUND:?}: {what}\n{}\n{}",
                     pods.unwrap_or_default(),

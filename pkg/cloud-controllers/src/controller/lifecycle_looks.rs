@@ -120,12 +120,12 @@ impl LifecycleController {
         let begun = Instant::now();
         {
             // Others may have been deleted since the plan was made.
-            let mut pace = self.pace();
-            let opens = pace.opens(&self.limits, census.machines, begun);
+            let (mut pace, uid) = (self.pace(), node.metadata.uid.as_deref());
+            let opens = pace.opens(&self.limits, census.machines, uid, begun);
             if opens > begun {
                 return self.queue.ask_at(name, opens);
             }
-            pace.note(begun);
+            pace.note(uid, begun);
         }
         say(&self.events, node, "Delete", &deleting(name));
         match self.writer.delete(node).await {

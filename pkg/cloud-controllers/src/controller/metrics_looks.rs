@@ -13,7 +13,7 @@ use runtime::exit::one_line;
 use runtime::leader::Claim;
 use runtime::watching::Caches;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use triton::budget::Priority;
 use triton::id::InstanceId;
 use triton::reflector::Expectation;
@@ -21,6 +21,7 @@ use triton::types::Tags;
 use triton::{Client, Kind};
 
 use super::cluster::Cluster;
+use super::records::Record;
 use super::say;
 use super::scrape_looks::ScrapeSettings;
 use crate::metrics::discovery::{Cmon, targets};
@@ -86,6 +87,10 @@ impl std::fmt::Debug for Discovery {
     }
 }
 
+/// Some group could not be written.
+#[derive(Debug)]
+struct Unwritten;
+
 /// Keeps machines in the cluster's CMON group.
 pub(super) struct MetricsController {
     discovery: Discovery,
@@ -147,16 +152,24 @@ impl MetricsController {
         }
     }
 
-    /// Looks when a Node has changed, and again and again, for ever.
+    /// Looks when a Node has changed, and again and again, for ever; soon when something could not be written.
     pub(super) async fn work(&self) {
+        let mut record = Record::<()>::default();
         loop {
-            self.look().await;
+            let now = Instant::now();
+            let next = match self.look().await {
+                Ok(()) => {
+                    record.succeeded();
+                    now + PERIOD
+                }
+                Err(Unwritten) => record.failed(Instant::now()),
+            };
             sleep(APART).await;
-            let _ = timeout(PERIOD, self.changed.notified()).await;
+            let _ = timeout_at(next, self.changed.notified()).await;
         }
     }
 
-    async fn look(&self) {
+    async fn look(&self) -> Result<(), Unwritten> {
         let cluster = &self.discovery.cluster;
         let machines: HashMap<InstanceId, Arc<Node>> =
             cluster.machines().into_iter().map(|(node, id, _)| (id, node)).collect();
@@ -165,14 +178,17 @@ impl MetricsController {
         let instances = entries.iter().map(|entry| &**entry.expected());
         let (writes, refusals) = plan(instances, &nodes, &self.group);
         self.tell(&machines, &refusals);
+        let mut all = Ok(());
         for write in writes {
             if self.claim.check().is_err() {
-                return;
+                break;
             }
             if let Err(error) = self.write(&write).await {
                 tracing::warn!(instance = %write.id, error = %one_line(&error), "its CMON group could not be written");
+                all = Err(Unwritten);
             }
         }
+        all
     }
 
     async fn write(&self, write: &Write) -> Result<(), triton::Error> {

@@ -17,6 +17,7 @@ mod records;
 mod route_looks;
 mod scrape_looks;
 mod service_looks;
+mod service_news;
 mod service_view;
 mod service_writer;
 mod writer;
@@ -52,7 +53,8 @@ pub use self::route_looks::RouteSettings;
 use self::scrape_looks::ScrapeKeeper;
 pub use self::scrape_looks::ScrapeSettings;
 use self::service_looks::ServiceController;
-use self::service_view::{News, View};
+use self::service_news::News;
+use self::service_view::View;
 use self::service_writer::ServiceWriter;
 use crate::instances::InstanceCache;
 use crate::names::{

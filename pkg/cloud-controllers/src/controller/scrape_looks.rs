@@ -10,15 +10,16 @@ use runtime::clients::ApiError;
 use runtime::events::{EventRecorder, Happening, Severity};
 use runtime::exit::one_line;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use triton::auth::Signer;
 use triton::cmon::certificate::{CertificateError, issue};
 
+use super::records::Record;
 use crate::metrics::scrape::{Holder, KIND, LIFETIME_DAYS, Scrape, needs_certificate};
 use crate::names::METRICS_CONTROLLER;
 
-/// How often the objects are compared with what they should be, and how soon again after a failure.
-const EVERY: (Duration, Duration) = (Duration::from_secs(600), Duration::from_secs(30));
+/// How often the objects are compared with what they should be.
+const EVERY: Duration = Duration::from_secs(600);
 
 /// What to scrape with.
 #[derive(Debug, Clone)]
@@ -63,13 +64,14 @@ impl ScrapeKeeper {
     /// Compares and writes, for ever, and at once when the key is replaced.
     pub(super) async fn work(&self) {
         let mut signers = self.settings.signer.clone();
-        let mut said = None;
+        let (mut said, mut record) = (None, Record::<()>::default());
         loop {
             let signer = signers.borrow_and_update().clone();
-            let pause = match self.ensure(&signer).await {
+            let next = match self.ensure(&signer).await {
                 Ok(()) => {
                     said = None;
-                    EVERY.0
+                    record.succeeded();
+                    Instant::now() + EVERY
                 }
                 Err(error) => {
                     let text = one_line(&error);
@@ -78,7 +80,7 @@ impl ScrapeKeeper {
                         self.say(&text);
                     }
                     said = Some(text);
-                    EVERY.1
+                    record.failed(Instant::now())
                 }
             };
             let replaced = async {
@@ -86,7 +88,7 @@ impl ScrapeKeeper {
                     std::future::pending::<()>().await;
                 }
             };
-            let _ = timeout(pause, replaced).await;
+            let _ = timeout_at(next, replaced).await;
         }
     }
 

@@ -14,7 +14,6 @@ use runtime::events::{EventRecorder, Happening};
 use runtime::exit::one_line;
 use runtime::leader::Claim;
 use runtime::metrics::{Metrics, MetricsError};
-use runtime::queue::Queue;
 use tokio::time::Instant;
 use triton::budget::Priority;
 use triton::client::Found;
@@ -25,7 +24,7 @@ use triton::{Client, Kind};
 
 use super::records::{Record, Records};
 use super::say;
-use super::service_view::View;
+use super::service_view::{GATHER, View};
 use super::service_writer::ServiceWriter;
 use crate::service::backends::Backends;
 use crate::service::board::Members;
@@ -34,10 +33,6 @@ use crate::service::{Memory, Note, Observed, Plan, Publication, instance, plan};
 
 /// How often all Services are looked at though nothing has happened. For safety only.
 const PASS: Duration = Duration::from_secs(600);
-
-/// How long an instance is left as it is after a decision that concerns it, and a Service after a change of an instance:
-/// what is decided for other Services at that time, as for a node that is drained, is written with it.
-const GATHER: Duration = Duration::from_millis(500);
 
 /// The pause between two readings of all Nodes, which change all the time where there are many.
 const APART: Duration = Duration::from_millis(100);
@@ -48,7 +43,6 @@ const DOUBT: Duration = Duration::from_secs(5);
 /// Keeps Services in CNS.
 pub(super) struct ServiceController {
     view: View,
-    instances: Queue<InstanceId>,
     records: Records<Memory, ServiceKey>,
     instance_records: Records<instance::Memory, InstanceId>,
     writer: ServiceWriter,
@@ -78,16 +72,13 @@ impl ServiceController {
             &["outcome"],
         )?;
         let (records, instance_records) = (Records::default(), Records::default());
-        let instances = Queue::default();
-        Ok(Self { view, instances, records, instance_records, writer, events, triton, claim, syncs, updates })
+        Ok(Self { view, records, instance_records, writer, events, triton, claim, syncs, updates })
     }
 
     /// Works for ever: looks at Services and at instances when they are due, so many at once of each.
     pub(super) async fn work(self: &Arc<Self>, at_once: usize) {
         // Before the first decision: who carries what, and which Nodes there are.
-        for entry in self.view.cluster().instances().entries() {
-            self.view.see_instance(entry.id());
-        }
+        self.view.see_all();
         self.view.read_hosts();
         let look_at_service = |key: ServiceKey| {
             let this = Arc::clone(self);
@@ -99,7 +90,7 @@ impl ServiceController {
         };
         tokio::select! {
             () = self.view.news().queue.work(at_once, look_at_service) => {}
-            () = self.instances.work(at_once, look_at_instance) => {}
+            () = self.view.instances().work(at_once, look_at_instance) => {}
             () = self.follow_nodes() => {}
             () = self.follow_instances() => {}
             () = self.pass() => {}
@@ -117,31 +108,12 @@ impl ServiceController {
         }
     }
 
-    /// Asks for looks at what an instance that changes concerns: the Services whose name it carries or is to carry, and
-    /// itself.
+    /// Asks for looks at what an instance that changes concerns; at first, at what each instance does.
     async fn follow_instances(&self) {
         let mut changes = self.view.cluster().instances().subscribe();
         loop {
             for id in changes.changed().await {
-                let (names, others) = self.view.see_instance(id);
-                if others {
-                    self.view.names_changed();
-                }
-                let directory = self.view.directory();
-                // Many instances change when many are written, and each concerns all of its Services.
-                let at = Instant::now() + GATHER;
-                for key in names.iter().filter_map(|name| directory.holder(name)) {
-                    self.view.news().queue.ask_at(key, at);
-                }
-                let orphaned = names.iter().any(|name| directory.holder(name).is_none());
-                if orphaned {
-                    self.view.ask_leaving();
-                }
-                let decided: Vec<ServiceKey> = self.view.state().board.services_of(id).cloned().collect();
-                decided.iter().for_each(|key| self.view.news().queue.ask_at(key, at));
-                if !(names.is_empty() && decided.is_empty()) {
-                    self.instances.ask(&id);
-                }
+                self.view.notice(id);
             }
         }
     }
@@ -158,7 +130,7 @@ impl ServiceController {
         let mut record = self.records.take(key);
         let Some(service) = self.view.service(key) else {
             let changed = self.view.state().board.forget(key);
-            return changed.iter().for_each(|id| self.instances.ask(id));
+            return changed.iter().for_each(|id| self.view.instances().ask(id));
         };
         let plan = self.plan_service(key, &service, &record);
         record.memory = plan.memory.clone();
@@ -178,6 +150,10 @@ impl ServiceController {
                 plan.done.iter().for_each(|note| self.say(&service, note));
             }
             Err(error) => {
+                if !plan.learn.is_empty() {
+                    // Not asked, or not answered.
+                    record.memory.learnt_nothing();
+                }
                 if !error.is_lag() {
                     let text = format!("Error syncing load balancer: {}", one_line(&error));
                     self.say(&service, &Note::warning("SyncLoadBalancerFailed", text));
@@ -231,7 +207,7 @@ impl ServiceController {
         drop(state);
         changed.extend(self.view.leftovers(service, &directory));
         let at = Instant::now() + GATHER;
-        changed.iter().for_each(|id| self.instances.ask_at(id, at));
+        changed.iter().for_each(|id| self.view.instances().ask_at(id, at));
     }
 
     async fn act(&self, key: &ServiceKey, service: &Service, plan: &Plan) -> Result<(), StepError> {
@@ -288,13 +264,13 @@ impl ServiceController {
             if !is_there {
                 self.view.settle(id);
             } else if until > Instant::now() {
-                self.instances.ask_at(&id, until);
+                self.view.instances().ask_at(&id, until);
             } else {
                 match self.read(id).await {
                     Ok(()) => self.view.settle(id),
                     Err(error) => {
                         tracing::debug!(instance = %id, error = %one_line(&error), "a write stays in doubt");
-                        self.instances.ask_at(&id, Instant::now() + DOUBT);
+                        self.view.instances().ask_at(&id, Instant::now() + DOUBT);
                     }
                 }
             }
@@ -316,7 +292,7 @@ impl ServiceController {
         });
         record.memory = plan.memory.clone();
         if let Some(again) = plan.again {
-            self.instances.ask_at(&id, again);
+            self.view.instances().ask_at(&id, again);
         }
         for note in record.news(plan.notes.clone()) {
             self.say_of_instance(id, &note);
@@ -327,7 +303,7 @@ impl ServiceController {
                 self.updates.with_label_values(&["failed"]).inc();
                 let text = one_line(&error);
                 tracing::warn!(instance = %id, error = %text, "the CNS services of a node could not be written");
-                self.instances.ask_at(&id, record.failed(Instant::now()));
+                self.view.instances().ask_at(&id, record.failed(Instant::now()));
             }
         }
         self.instance_records.put(&id, record);

@@ -7,12 +7,10 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher::Event;
-use provider::cns::{DefaultLoadBalancer, Directory, Exposure, ServiceKey, exposure, name_of};
+use provider::cns::{DefaultLoadBalancer, Directory, Exposure, ServiceKey, exposure, name_of, own_names};
 use provider::names::tag;
 use provider::owner::Owner;
 use runtime::queue::Queue;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use triton::grammar::cns::{CnsService, CnsServices};
 use triton::id::InstanceId;
@@ -20,7 +18,7 @@ use triton::reflector::Lookup;
 use triton::types::{InstanceState, TagValue, Tags};
 
 use super::cluster::Cluster;
-use crate::names::SERVICE_NAME;
+use super::service_news::News;
 use crate::service::board::{Board, Carried};
 use crate::service::hostname::{self, service_in};
 use crate::service::hosts::{Host, HostKind, Hosts};
@@ -28,11 +26,12 @@ use crate::service::instance::Fate;
 use crate::service::plan::{has_finalizer, hostname_of};
 use crate::service::{Carrier, Note};
 
-/// As many names that were given up are kept before all are forgotten.
-const RELEASED: usize = 10_000;
-
 /// How long after a write reads may not show it: CloudAPI's jobs take some seconds (Triton reference 2.17).
 const JOB: Duration = Duration::from_secs(15);
+
+/// How long an instance is left as it is after a decision that concerns it, and a Service after a change of an instance:
+/// what is decided for other Services at that time, as for a node that is drained, is written with it.
+pub(super) const GATHER: Duration = Duration::from_millis(500);
 
 /// What is known of Services, their endpoints, and who carries their names.
 pub(super) struct View {
@@ -43,40 +42,9 @@ pub(super) struct View {
     services: Store<Service>,
     slices: Store<EndpointSlice>,
     news: News,
+    /// Asks for looks at instances.
+    instances: Queue<InstanceId>,
     state: Mutex<State>,
-}
-
-/// What the watches tell, from the moment on when they begin.
-#[derive(Debug, Clone, Default)]
-pub(super) struct News {
-    /// Asks for looks.
-    pub(super) queue: Queue<ServiceKey>,
-    /// Rung when a Node changed.
-    pub(super) nodes: Arc<Notify>,
-    told: Arc<Mutex<Told>>,
-}
-
-#[derive(Debug, Default)]
-struct Told {
-    /// The names of the slices of each Service; perhaps of some more that are gone.
-    slices: HashMap<ServiceKey, BTreeSet<Box<str>>>,
-    /// The names in CNS of Services that were seen to be deleted, or to give up their name.
-    released: HashSet<String>,
-    /// Made when it is needed.
-    directory: Arc<Directory>,
-    /// Whether it is as the Services and the instances are.
-    is_current: bool,
-    /// A whole list came: whatever was missed meanwhile is in the stores.
-    relisted: bool,
-}
-
-impl Told {
-    fn release(&mut self, names: impl IntoIterator<Item = String>) {
-        if self.released.len() >= RELEASED {
-            self.released.clear();
-        }
-        self.released.extend(names);
-    }
 }
 
 /// Names that an instance may have been given.
@@ -98,76 +66,6 @@ pub(super) struct State {
     pub(super) networks: hostname::Known,
 }
 
-impl News {
-    /// What to do about each event of the watch of Services.
-    pub(super) fn of_services(&self, cluster: &str) -> impl FnMut(&Event<Service>) + Send + 'static {
-        let (news, cluster) = (self.clone(), cluster.to_owned());
-        move |event| {
-            let mut told = news.told();
-            match event {
-                Event::Apply(service) | Event::InitApply(service) | Event::Delete(service) => {
-                    let Some(key) = ServiceKey::of(service) else { return };
-                    told.is_current = false;
-                    if matches!(event, Event::Delete(_)) {
-                        told.release(name_of(service, &cluster).ok());
-                    }
-                    drop(told);
-                    news.queue.ask(&key);
-                }
-                Event::InitDone => {
-                    told.is_current = false;
-                    told.relisted = true;
-                    drop(told);
-                    news.nodes.notify_one();
-                }
-                Event::Init => {}
-            }
-        }
-    }
-
-    /// What to do about each event of the watch of EndpointSlices.
-    pub(super) fn of_slices(&self) -> impl FnMut(&Event<EndpointSlice>) + Send + 'static {
-        let news = self.clone();
-        move |event| {
-            let mut told = news.told();
-            match event {
-                Event::Apply(slice) | Event::InitApply(slice) | Event::Delete(slice) => {
-                    let Some((key, name)) = owner_of(slice) else { return };
-                    let names = told.slices.entry(key.clone()).or_default();
-                    if matches!(event, Event::Delete(_)) {
-                        names.remove(&name);
-                    } else {
-                        names.insert(name);
-                    }
-                    if names.is_empty() {
-                        told.slices.remove(&key);
-                    }
-                    drop(told);
-                    news.queue.ask(&key);
-                }
-                Event::InitDone => {
-                    told.relisted = true;
-                    drop(told);
-                    news.nodes.notify_one();
-                }
-                Event::Init => {}
-            }
-        }
-    }
-
-    fn told(&self) -> MutexGuard<'_, Told> {
-        // Nothing panics while holding the lock; should it ever, what was told is still usable.
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn owner_of(slice: &EndpointSlice) -> Option<(ServiceKey, Box<str>)> {
-    let metadata = &slice.metadata;
-    let service = metadata.labels.as_ref()?.get(SERVICE_NAME)?;
-    let key = ServiceKey { namespace: metadata.namespace.as_deref()?.into(), name: service.as_str().into() };
-    Some((key, metadata.name.as_deref()?.into()))
-}
-
 impl View {
     pub(super) fn new(
         cluster: Arc<Cluster>,
@@ -176,11 +74,17 @@ impl View {
         slices: Store<EndpointSlice>,
         news: News,
     ) -> Self {
-        Self { cluster, name, default, services, slices, news, state: Mutex::default() }
+        let (instances, state) = (Queue::default(), Mutex::default());
+        Self { cluster, name, default, services, slices, news, instances, state }
     }
 
     pub(super) fn news(&self) -> &News {
         &self.news
+    }
+
+    /// Which instances are to be looked at.
+    pub(super) fn instances(&self) -> &Queue<InstanceId> {
+        &self.instances
     }
 
     pub(super) fn cluster(&self) -> &Cluster {
@@ -285,8 +189,39 @@ impl View {
         true
     }
 
+    /// Notes what all instances carry, before the first decision.
+    pub(super) fn see_all(&self) {
+        for entry in self.cluster.instances().entries() {
+            self.see_instance(entry.id());
+        }
+    }
+
+    /// Notes what an instance carries now, and asks for looks at what that concerns: the Services whose name it carries or is
+    /// to carry, those that wait for it to leave, and itself.
+    pub(super) fn notice(&self, id: InstanceId) {
+        let (names, others) = self.see_instance(id);
+        if others {
+            self.names_changed();
+        }
+        let directory = self.directory();
+        // Many instances change when many are written, and each concerns all of its Services.
+        let at = Instant::now() + GATHER;
+        for key in names.iter().filter_map(|name| directory.holder(name)) {
+            self.news.queue.ask_at(key, at);
+        }
+        if names.iter().any(|name| directory.holder(name).is_none()) {
+            self.ask_leaving();
+        }
+        let decided: Vec<ServiceKey> = self.state().board.services_of(id).cloned().collect();
+        decided.iter().for_each(|key| self.news.queue.ask_at(key, at));
+        if !(names.is_empty() && decided.is_empty()) {
+            self.instances.ask(&id);
+        }
+    }
+
     /// Notes what an instance carries now. Gives the names of ours that this concerns, and whether others' names changed.
-    pub(super) fn see_instance(&self, id: InstanceId) -> (BTreeSet<String>, bool) {
+    /// Names that went are told this once only: whoever drops the answer leaves a Service waiting.
+    fn see_instance(&self, id: InstanceId) -> (BTreeSet<String>, bool) {
         let lookup = self.cluster.instances().get(id);
         let mut state = self.state();
         let change = match lookup {
@@ -314,7 +249,7 @@ impl View {
 
     /// The store shows what was written, or that it was not.
     pub(super) fn settle(&self, id: InstanceId) {
-        self.see_instance(id);
+        self.notice(id);
         if self.state().doubts.remove(&id).is_some() {
             self.ask_leaving();
         }
@@ -394,10 +329,19 @@ impl View {
             .flat_map(|it| self.names_of(it))
             .collect();
         let given_up = self.news.told().released.clone();
+        let services = self.services.state();
         let state = self.state();
+        // Who has another name now keeps the old one until it is decided who gets the new one, in the same write.
+        let is_undecided = |service: &&Arc<Service>| {
+            let key = ServiceKey::of(service).filter(|key| directory.name(key).is_some());
+            key.is_some_and(|key| !state.board.is_decided(&key))
+        };
+        let undecided: HashSet<String> =
+            services.iter().filter(is_undecided).flat_map(|it| self.names_of(it)).collect();
         let fate = |name: &str| match directory.holder(name) {
             Some(key) if !state.board.is_decided(key) => Fate::Undecided,
             Some(_) => Fate::Decided,
+            None if undecided.contains(name) => Fate::Undecided,
             None if released.contains(name) || given_up.contains(name) => Fate::Released,
             None => Fate::Orphaned,
         };
@@ -441,3 +385,6 @@ fn own_entries(tags: &Tags, cluster: &str, name: &str) -> Vec<CnsService> {
     let named = record.split(',').filter(|entry| entry.split(':').next() == Some(name));
     named.filter_map(|entry| entry.parse::<CnsServices>().ok()).flatten().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,15 +55,17 @@ impl Default for Limits {
     }
 }
 
-/// The deletions of the last minute.
+/// The deletions of the last minute: when each began, and the UID of its Node.
 #[derive(Debug, Clone, Default)]
-pub struct Pace(VecDeque<Instant>);
+pub struct Pace(VecDeque<(Instant, Option<String>)>);
 
 impl Pace {
-    /// When the next deletion may be, with so many machines left in the cluster; `now` when it may be now.
-    pub fn opens(&self, limits: &Limits, machines: usize, now: Instant) -> Instant {
-        let recent = self.0.iter().filter(|at| now.saturating_duration_since(**at) < MINUTE);
-        let recent: Vec<Instant> = recent.copied().collect();
+    /// When the Node of this UID may be deleted, with so many machines left in the cluster; `now` when it may be now. One that
+    /// is still there after a deletion without an answer does not wait for itself.
+    pub fn opens(&self, limits: &Limits, machines: usize, uid: Option<&str>, now: Instant) -> Instant {
+        let others = self.0.iter().filter(|(_, of)| of.is_none() || of.as_deref() != uid);
+        let recent = others.map(|(at, _)| *at).filter(|at| now.saturating_duration_since(*at) < MINUTE);
+        let recent: Vec<Instant> = recent.collect();
         let per_minute = usize::try_from(limits.per_minute.max(1)).unwrap_or(usize::MAX);
         let allowed = per_minute.min(limits.share.of(machines + recent.len()));
         match recent.len().checked_sub(allowed) {
@@ -73,17 +75,18 @@ impl Pace {
         }
     }
 
-    /// A Node is being deleted now.
-    pub fn note(&mut self, now: Instant) {
-        while self.0.front().is_some_and(|at| now.saturating_duration_since(*at) >= MINUTE) {
+    /// The Node of this UID is being deleted now.
+    pub fn note(&mut self, uid: Option<&str>, now: Instant) {
+        while self.0.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) >= MINUTE) {
             self.0.pop_front();
         }
-        self.0.push_back(now);
+        self.0.retain(|(_, of)| of.is_none() || of.as_deref() != uid);
+        self.0.push_back((now, uid.map(str::to_owned)));
     }
 
     /// The Node that was being deleted at that time was not: the API server refused.
     pub fn take_back(&mut self, at: Instant) {
-        if let Some(index) = self.0.iter().rposition(|noted| *noted == at) {
+        if let Some(index) = self.0.iter().rposition(|(noted, _)| *noted == at) {
             self.0.remove(index);
         }
     }
@@ -104,9 +107,10 @@ mod tests {
         let start = Instant::now();
         let (mut pace, mut now, mut left, mut gone) = (Pace::default(), start, machines, Vec::new());
         while gone.len() < count {
-            let opens = pace.opens(limits, left, now);
+            let uid = gone.len().to_string();
+            let opens = pace.opens(limits, left, Some(&uid), now);
             if opens <= now {
-                pace.note(now);
+                pace.note(Some(&uid), now);
                 left -= 1;
                 gone.push((now - start).as_secs());
             }
@@ -135,10 +139,32 @@ mod tests {
     async fn a_deletion_that_was_refused_does_not_count() {
         let (limits, now) = (limits(1, 1.0), Instant::now());
         let mut pace = Pace::default();
-        pace.note(now);
-        assert_eq!(pace.opens(&limits, 5, now), now + MINUTE);
+        pace.note(Some("a"), now);
+        assert_eq!(pace.opens(&limits, 5, Some("b"), now), now + MINUTE);
         pace.take_back(now);
-        assert_eq!(pace.opens(&limits, 5, now), now);
+        assert_eq!(pace.opens(&limits, 5, Some("b"), now), now);
+    }
+
+    #[rstest]
+    #[case::the_same_node(Some("a"), Some("a"), 1)]
+    #[case::another_node(Some("a"), Some("b"), 60)]
+    #[case::nobody_knows(None, None, 60)]
+    #[tokio::test]
+    async fn a_node_does_not_wait_for_its_own_deletion_that_was_not_answered(
+        #[case] first: Option<&str>,
+        #[case] second: Option<&str>,
+        #[case] opens: u64,
+    ) {
+        let (limits, start) = (limits(1, 1.0), Instant::now());
+        let mut pace = Pace::default();
+        pace.note(first, start);
+        let now = start + Duration::from_secs(1);
+        assert_eq!(pace.opens(&limits, 2, second, now), start + Duration::from_secs(opens));
+        // It counts once, from its last attempt on.
+        pace.note(first, now);
+        if first.is_some() {
+            assert_eq!(pace.opens(&limits, 2, Some("c"), now), now + MINUTE);
+        }
     }
 
     #[test]

@@ -171,7 +171,8 @@ fn held(observed: &Observed<'_>, why: &str) -> Plan {
 
 /// There is proof: what is left is the pace.
 fn delete(observed: &Observed<'_>, proof: Proof) -> Plan {
-    let opens = observed.pace.opens(&observed.limits, observed.census.machines, observed.now);
+    let uid = observed.node.metadata.uid.as_deref();
+    let opens = observed.pace.opens(&observed.limits, observed.census.machines, uid, observed.now);
     if opens > observed.now {
         return Plan { again: Some(opens), ..Plan::default() };
     }

@@ -87,6 +87,14 @@ pub struct Memory {
     nameless: Option<Instant>,
 }
 
+impl Memory {
+    /// The networks that a plan wanted to learn could not be asked. What it says of names that it does not know would be
+    /// wrong, so the next plan asks again.
+    pub fn learnt_nothing(&mut self) {
+        self.nameless = None;
+    }
+}
+
 /// What to do about a Service.
 #[derive(Debug, Default, PartialEq)]
 pub struct Plan {

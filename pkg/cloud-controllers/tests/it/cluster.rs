@@ -1,5 +1,6 @@
 //! A cluster of machines and the process that looks after its Nodes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cloud_controllers::controller::{
@@ -44,13 +45,19 @@ pub(crate) struct Cluster {
     pub(crate) simulator: Simulator,
     pub(crate) api: ApiServer,
     pub(crate) machines: Vec<Machine>,
+    kinds: BTreeSet<Kind>,
     process: JoinSet<()>,
     store: Option<Store>,
 }
 
 impl Cluster {
-    /// A cluster of so many machines, whose Nodes are initialised.
+    /// A cluster of so many machines, whose Nodes are initialised, and the controllers of Nodes.
     pub(crate) async fn of(count: usize) -> Self {
+        Self::with(count, [Kind::Node, Kind::NodeLifecycle]).await
+    }
+
+    /// The same with these controllers, of which one initialises Nodes.
+    pub(crate) async fn with<const N: usize>(count: usize, kinds: [Kind; N]) -> Self {
         let settings = triton_sim::Settings {
             admin: None,
             cns: None,
@@ -70,7 +77,8 @@ impl Cluster {
             Machine { name, id, destroyed: None, proved: None }
         };
         let machines: Vec<Machine> = (1..=count).map(machine).collect();
-        let mut cluster = Self { simulator, api, machines, process: JoinSet::new(), store: None };
+        let (kinds, process) = (kinds.into(), JoinSet::new());
+        let mut cluster = Self { simulator, api, machines, kinds, process, store: None };
         cluster.start().await;
         for machine in &cluster.machines {
             cluster.api.put(node(machine));
@@ -107,7 +115,7 @@ impl Cluster {
         };
         let datacenter = self.simulator.control().read(|world| world.settings().datacenter.clone());
         let settings = Settings {
-            controllers: [Kind::Node, Kind::NodeLifecycle].into(),
+            controllers: self.kinds.clone(),
             place: Place { zone: datacenter.clone(), region: datacenter.clone(), datacenter },
             limits: node_lifecycle::Limits::default(),
             looks_at_once: 64,
@@ -147,6 +155,12 @@ impl Cluster {
         }
         machine.destroyed = Some(Instant::now());
         self.api.say_ready(&machine.name, false);
+    }
+
+    /// Takes a tag from a machine, as its owner does.
+    pub(crate) fn remove_tag(&self, id: InstanceId, key: &str) {
+        let (control, acme) = (self.simulator.control(), self.simulator.ids().acme);
+        control.write(|world, now| world.delete_tag(now, acme, id, key, &Caller::default()).unwrap());
     }
 
     /// Has the data centre go wrong in this way.

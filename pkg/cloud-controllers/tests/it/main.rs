@@ -11,4 +11,5 @@
 mod api_server;
 mod cluster;
 mod false_deletion;
+mod groups;
 mod weather;

@@ -161,7 +161,7 @@ async fn a_large_share_that_is_not_found_proves_nothing(
 async fn proof_does_not_outrun_the_pace() {
     let mut scene = Scene::gone(false, Proof::Destroyed, 0);
     scene.census.machines = 2;
-    scene.pace.note(scene.ago(20));
+    scene.pace.note(Some("another"), scene.ago(20));
     let plan = scene.plan();
     assert_eq!((plan.step, plan.again), (None, Some(scene.now + Duration::from_secs(40))));
 }

@@ -249,7 +249,7 @@ impl Model {
             Some(Step::Delete(proof)) => {
                 self.judge(which, proof)?;
                 let now = self.now();
-                self.process.pace.note(now);
+                self.process.pace.note(None, now);
                 self.deleted.push(self.second);
                 self.nodes[which] = false;
                 Ok(false)

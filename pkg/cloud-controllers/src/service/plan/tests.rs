@@ -269,3 +269,20 @@ fn members_that_change_are_told_once_clients_use_the_name() {
     let updated: Vec<&Note> = plan.notes.iter().filter(|note| note.reason == "UpdatedLoadBalancer").collect();
     assert!(updated[0].text.ends_with("1 added, 0 removed"), "{updated:?}");
 }
+
+#[test]
+fn networks_that_could_not_be_asked_are_asked_again_before_anything_is_said_of_them() {
+    let mut scene = Scene::of(&json!({})).carried(1, &[]);
+    scene.networks.clear();
+    let plan = scene.plan();
+    assert_eq!(plan.learn, [NetworkId::from(Uuid::from_u128(NETWORK))]);
+    scene.memory = plan.memory;
+    scene.memory.learnt_nothing();
+    let says_so = |plan: &Plan| plan.notes.iter().any(|note| note.reason == "CNSDisabled");
+    let plan = scene.plan();
+    assert_eq!((plan.learn.len(), says_so(&plan)), (1, false));
+    // They were asked, and have no names.
+    scene.memory = plan.memory;
+    let plan = scene.plan();
+    assert_eq!((plan.learn.len(), says_so(&plan)), (0, true));
+}
