@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloud_controllers::controller::{
-    Controllers, Kind, MetricsSettings, Parts, RouteSettings, ServiceSettings, Settings,
+    BalancerSettings, Controllers, Kind, MetricsSettings, Parts, RouteSettings, ServiceSettings, Settings,
 };
 use cloud_controllers::node::labels::Place;
 use cloud_controllers::node_lifecycle;
@@ -117,6 +117,7 @@ impl Cluster {
                 cluster: DEFAULT_CLUSTER.to_owned(),
                 default_load_balancer: DefaultLoadBalancer::default(),
                 looks_at_once: 1,
+                balancers: BalancerSettings::default(),
             },
             route: RouteSettings::default(),
             metrics: MetricsSettings::default(),
