@@ -14,6 +14,7 @@ use triton::types::{InstanceAction, ListImages, ListInstances, ListNetworks, Tag
 use triton::{Client, Error};
 
 use crate::moirai::balancer::is_own;
+use crate::moirai::status::Ingress;
 use crate::moirai::supplies::Catalog;
 use crate::moirai::{Outcome, Step};
 
@@ -95,12 +96,28 @@ impl Actor {
     }
 
     /// Whether anything is left of a Service's load balancers, by CloudAPI's own list. What is found is in the store then.
+    ///
+    /// The list has the destroyed ones as well: one that shows nothing of load balancers that the status names proves
+    /// nothing.
     async fn confirm(&self, service: &Service) -> Result<Outcome, Error> {
+        let begun = Instant::now();
         let uid = service.metadata.uid.as_deref().unwrap_or_default();
         let tags = BTreeMap::from([(tag::UID.to_owned(), TagValue::from(uid))]);
-        let filter = ListInstances { tags, ..ListInstances::default() };
-        let (found, _) = self.writes.list(&filter, |_| true).await?;
-        Ok(if found.is_empty() { Outcome::NotFound } else { Outcome::Done })
+        let filter = ListInstances { tags, tombstone: true, ..ListInstances::default() };
+        let listed = self.client.with_priority(Priority::Safety).list_all_instances(&filter).await?.items;
+        if listed.is_empty() && !Ingress::of(service).addresses.is_empty() {
+            let message = "CloudAPI shows nothing of the load balancers that the status names, not even that they are gone; \
+                           should they be, remove the finalizer by hand";
+            return Ok(Outcome::Failed {
+                kind: None,
+                message: message.to_owned(),
+                may_have_taken_effect: false,
+            });
+        }
+        let alive: Vec<_> = listed.into_iter().filter(|instance| instance.state.is_active()).collect();
+        let outcome = if alive.is_empty() { Outcome::NotFound } else { Outcome::Done };
+        alive.into_iter().for_each(|instance| self.writes.store().found(instance, begun));
+        Ok(outcome)
     }
 }
 

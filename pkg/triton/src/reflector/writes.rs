@@ -42,21 +42,11 @@ impl Writes {
 
     /// Puts the instances of exactly this name into the store, and names them by id. With when the list began.
     pub async fn find(&self, name: &str) -> Result<(Vec<InstanceId>, Instant)> {
-        let filter = ListInstances { name_prefix: Some(name.to_owned()), ..ListInstances::default() };
-        let (ids, begun) = self.list(&filter, |found| found == name).await?;
-        Ok((ids, begun))
-    }
-
-    /// Puts the instances that meet the conditions, and whose names pass, into the store, and names them by id. With when
-    /// the list began.
-    pub async fn list(
-        &self,
-        filter: &ListInstances,
-        passes: impl Fn(&str) -> bool,
-    ) -> Result<(Vec<InstanceId>, Instant)> {
         let begun = Instant::now();
-        let listed = self.client.with_priority(Priority::Safety).list_all_instances(filter).await?;
-        let mut found: Vec<_> = listed.items.into_iter().filter(|instance| passes(&instance.name)).collect();
+        let filter = ListInstances { name_prefix: Some(name.to_owned()), ..ListInstances::default() };
+        let listed = self.client.with_priority(Priority::Safety).list_all_instances(&filter).await?;
+        // The filter is a prefix.
+        let mut found: Vec<_> = listed.items.into_iter().filter(|instance| &*instance.name == name).collect();
         found.sort_by_key(|instance| instance.id);
         let ids = found.iter().map(|instance| instance.id).collect();
         for instance in found {
