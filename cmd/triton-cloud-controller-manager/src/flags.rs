@@ -13,6 +13,7 @@ use provider::names::DEFAULT_CLUSTER;
 use runtime::clients::Source;
 use runtime::flags::{LeaderFlags, LogFlags, duration};
 
+use crate::balancers::BalancerFlags;
 use crate::cmon::CmonFlags;
 use crate::controllers::Enabled;
 use crate::routes::RouteFlags;
@@ -92,6 +93,8 @@ pub(super) struct Flags {
     /// The kind of object that leaders are elected with; there is one
     #[arg(long, value_enum, default_value_t)]
     leader_elect_resource_lock: Lock,
+    #[command(flatten)]
+    pub(super) balancers: BalancerFlags,
     #[command(flatten)]
     pub(super) route: RouteFlags,
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! `triton-cloud-controller-manager`: the external cloud provider of clusters whose nodes are Triton machines.
 
+mod balancers;
 mod cloud_config;
 mod cloudapi;
 mod cmon;
@@ -174,6 +175,7 @@ fn settings(
         cluster: flags.cluster_name.clone(),
         default_load_balancer: flags.default_load_balancer,
         looks_at_once: flags.concurrent_service_syncs.get(),
+        balancers: flags.balancers.settings(),
     };
     Ok(move |place, metrics| Settings {
         controllers,

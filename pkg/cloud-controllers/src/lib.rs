@@ -7,6 +7,7 @@
 //! - [`node_lifecycle`]: deletes Nodes whose machine is proved gone, and taints those whose machine is shut down. Pure.
 //! - [`route`]: the routes of fabric networks to the pods of Nodes. Pure.
 //! - [`metrics`]: CMON groups, and what Prometheus is told of the cluster's instances. Pure.
+//! - [`moirai`]: Services through instances that forward. Pure.
 //! - [`service`]: puts Services into CNS, with the nodes that serve them. Pure.
 //! - [`identity`]: which machine a Node is. Pure.
 //! - [`instances`], [`networks`]: what is known of machines and of the networks they are on.
@@ -19,6 +20,7 @@ pub mod controller;
 pub mod identity;
 pub mod instances;
 pub mod metrics;
+pub mod moirai;
 pub mod names;
 pub mod networks;
 pub mod node;

@@ -65,3 +65,9 @@ pub const ROUTE_CONTROLLER: &str = "route_controller";
 
 /// The name that the events of [`metrics`](crate::metrics) carry; ours, for the framework has no such controller.
 pub const METRICS_CONTROLLER: &str = "node-metrics-controller";
+
+/// The finalizer of Services whose load-balancer instances have to be deleted; ours.
+pub const BALANCERS_CLEANUP: &str = "tritondatacenter.com/load-balancer-instances";
+
+/// The condition of a Service that says whether its load balancers carry traffic; ours.
+pub const CONDITION_BALANCED: &str = "tritondatacenter.com/Balanced";

@@ -47,6 +47,18 @@ pub mod annotation {
     pub const PUBLISH_EMPTY: &str = "publish-empty";
     /// On a Service: the percentage of its nodes above which failures are taken for the control plane's.
     pub const PANIC_THRESHOLD: &str = "panic-threshold";
+    /// On a Service of class [`MOIRAI`](super::class::MOIRAI): how many load-balancer instances there are.
+    pub const BALANCER_REPLICAS: &str = "load-balancer-replicas";
+    /// The same: how ports are forwarded, such as `http=http,443=https-http`, by name or number.
+    pub const BALANCER_PORTS: &str = "load-balancer-ports";
+    /// The same: the path that servers must answer with 200.
+    pub const HEALTH_CHECK_PATH: &str = "health-check-path";
+    /// The same: the DNS names of the certificate, separated by commas.
+    pub const CERTIFICATE_NAMES: &str = "certificate-names";
+    /// The same: which addresses may read the load balancers' metrics, as networks, separated by commas.
+    pub const METRICS_ACL: &str = "metrics-acl";
+    /// The same: how many servers there may be behind each port, 32 to 1024.
+    pub const MAX_SERVERS: &str = "max-servers";
 }
 
 /// Labels that we keep on the Nodes of machines.
@@ -75,7 +87,9 @@ pub mod tag {
     pub const NAMESPACE: &str = "k8s.namespace";
     /// The pod's name.
     pub const POD: &str = "k8s.pod";
-    /// The pod's UID.
+    /// The Service's name, on a load balancer.
+    pub const SERVICE: &str = "k8s.service";
+    /// The UID of the pod or of the Service.
     pub const UID: &str = "k8s.uid";
     /// The entries of `triton.cns.services` that are ours.
     pub const CNS: &str = "k8s.cns";

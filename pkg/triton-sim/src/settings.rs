@@ -9,6 +9,7 @@ use triton::auth::PublicKey;
 use crate::cloudapi::{ThrottleLimits, Tls};
 use crate::cns;
 use crate::faults::FaultPlan;
+use crate::guests::BalancerSettings;
 use crate::world;
 use crate::world::settings::Timing;
 
@@ -73,6 +74,8 @@ pub struct Settings {
     /// Whether running instances answer on their own addresses, which have to be local: see
     /// [`guests::namespace`](crate::guests::namespace).
     pub guests: bool,
+    /// How load balancers among the guests work. They always ask this data centre's CNS.
+    pub balancers: BalancerSettings,
     /// The login of the account that is there at the start.
     pub account: String,
     /// The keys of that account, which may be of any type that CloudAPI takes. Without one, an Ed25519 key is made,
@@ -105,6 +108,7 @@ impl Settings {
             cns_commit_delay: preset.cns_commit_delay(),
             cmon: Some(loopback),
             guests: false,
+            balancers: BalancerSettings::default(),
             account: "acme".to_owned(),
             keys: Vec::new(),
             world: world::Settings { timing: preset.timing(), ..world::Settings::default() },

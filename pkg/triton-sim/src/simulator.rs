@@ -24,7 +24,7 @@ use crate::cns::{Cns, CnsError, CnsSettings, InvalidZones, ZoneConfig};
 use crate::engine::Engine;
 use crate::faults::{Counters, FaultPlan, Faults};
 use crate::fixtures::{self, Ids};
-use crate::guests::{GuestSettings, Guests, namespace};
+use crate::guests::{BalancerSettings, GuestSettings, Guests, namespace};
 use crate::keys::{KeyPair, KeyPairError};
 use crate::settings::Settings;
 use crate::view::DataCenter;
@@ -186,8 +186,10 @@ async fn surroundings(settings: &Settings, engine: &Engine, ids: &Ids) -> Result
             return Err(StartError::Guests(ip));
         }
         let host_key_seed = settings.world.seed;
-        guests =
-            Some(Guests::start(data_center, GuestSettings { host_key_seed, ..GuestSettings::default() }));
+        let resolver = cns.as_ref().map(|cns| reachable(cns.address()));
+        let balancer = BalancerSettings { resolver, ..settings.balancers.clone() };
+        let guest_settings = GuestSettings { host_key_seed, balancer, ..GuestSettings::default() };
+        guests = Some(Guests::start(data_center, guest_settings));
     }
     Ok(Surroundings { cns, cmon, guests })
 }

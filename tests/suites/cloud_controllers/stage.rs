@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cloud_controllers::controller::{
-    Controllers, Discovery, Kind, MetricsSettings, Parts, RouteSettings, ServiceSettings, Settings,
+    BalancerSettings, Controllers, Discovery, Kind, MetricsSettings, Parts, RouteSettings, ServiceSettings,
+    Settings,
 };
 use cloud_controllers::node::labels::Place;
 use cloud_controllers::node_lifecycle;
@@ -26,7 +27,7 @@ use tokio::time::{Instant, sleep};
 use triton::Client;
 use triton::config::{Config, Environment};
 use triton::reflector::{self, Reflector};
-use triton::types::{CreateInstance, Instance, InstanceState};
+use triton::types::{CreateInstance, Instance, InstanceState, Tags};
 use triton_sim::{Preset, Simulator};
 
 /// No condition takes longer, on a machine that does other things as well.
@@ -51,13 +52,19 @@ pub(super) struct Stage {
     pub(super) bound: Duration,
     pub(super) plane: ControlPlane,
     pub(super) kubelet: Option<VirtualKubelet>,
+    /// How load balancers are made.
+    pub(super) balancers: BalancerSettings,
 }
 
 impl Stage {
     /// A cluster without Nodes and without controllers.
     pub(super) async fn set() -> Self {
+        Self::with(triton_sim::Settings::preset(Preset::Instant)).await
+    }
+
+    /// The same with another data centre.
+    pub(super) async fn with(settings: triton_sim::Settings) -> Self {
         let options = Options { scheduler: false, controller_manager: false, ..Options::default() };
-        let settings = triton_sim::Settings::preset(Preset::Instant);
         let (plane, simulator) = tokio::join!(ControlPlane::start(&options), Simulator::start(settings));
         let (plane, simulator) = (plane.unwrap(), simulator.unwrap());
         let manifest =
@@ -81,6 +88,7 @@ impl Stage {
             bound: BOUND,
             plane,
             kubelet: None,
+            balancers: BalancerSettings::default(),
         }
     }
 
@@ -134,6 +142,7 @@ impl Stage {
                 cluster: DEFAULT_CLUSTER.to_owned(),
                 default_load_balancer: DefaultLoadBalancer::Cns,
                 looks_at_once: 16,
+                balancers: self.balancers.clone(),
             },
             route,
             metrics: metrics_settings,
@@ -163,10 +172,15 @@ impl Stage {
 
     /// Makes a machine with a public and a private address, and waits until it runs.
     pub(super) async fn machine(&self, name: &str) -> Instance {
+        self.machine_with(name, Tags::new()).await
+    }
+
+    /// The same with these tags.
+    pub(super) async fn machine_with(&self, name: &str, tags: Tags) -> Instance {
         let ids = self.simulator.ids();
         let networks = vec![ids.external.into(), ids.fabric.into()];
         let name = Some(name.to_owned());
-        let request = CreateInstance { name, networks, ..CreateInstance::new("g1.micro", ids.base_64) };
+        let request = CreateInstance { name, networks, tags, ..CreateInstance::new("g1.micro", ids.base_64) };
         let id = self.account.create_instance(&request).await.unwrap().id;
         let runs = async || self.instance(id).await.state == InstanceState::Running;
         self.until("the machine runs", runs).await;

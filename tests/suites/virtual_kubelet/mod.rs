@@ -80,7 +80,7 @@ async fn in_another_private_network() {
     run_in_a_private_network(OTHERS.into_iter()).await;
 }
 
-async fn run_in_a_private_network(tests: impl Iterator<Item = &'static str>) {
+pub(crate) async fn run_in_a_private_network(tests: impl Iterator<Item = &'static str>) {
     let this = std::env::current_exe().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_private-network"));
     command.arg(this).args(tests).args(["--ignored", "--nocapture", "--test-threads=1"]);

@@ -7,6 +7,8 @@
 //!
 //! Only the leader looks. A standby keeps the same caches, so it acts as soon as it leads.
 
+mod balancer_actor;
+mod balancer_looks;
 mod cluster;
 mod lean;
 mod lifecycle_looks;
@@ -43,6 +45,8 @@ use tokio::sync::Notify;
 use triton::Client;
 use triton::reflector::Store;
 
+use self::balancer_looks::BalancerController;
+pub use self::balancer_looks::BalancerSettings;
 use self::cluster::Cluster;
 use self::lifecycle_looks::LifecycleController;
 use self::metrics_looks::MetricsController;
@@ -92,6 +96,8 @@ pub struct ServiceSettings {
     pub default_load_balancer: DefaultLoadBalancer,
     /// How many Services are looked at at once, and as many instances.
     pub looks_at_once: usize,
+    /// How load balancers of class `tritondatacenter.com/moirai` are made.
+    pub balancers: BalancerSettings,
 }
 
 /// How the controllers work.
@@ -208,18 +214,23 @@ impl Controllers {
         };
         let service = match has(Kind::Service) {
             false => None,
-            true => Some(Arc::new(ServiceController::new(
-                view(&settings.services, &parts, &cluster, news)?,
-                ServiceWriter::new(parts.clients.leading(
-                    SERVICE_CONTROLLER,
-                    Priority::Normal,
-                    &parts.claim,
-                )?),
-                recorder(SERVICE_CONTROLLER)?,
-                parts.triton.clone(),
-                parts.claim.clone(),
-                parts.metrics,
-            )?)),
+            true => {
+                let view = Arc::new(view(&settings.services, &parts, &cluster, news)?);
+                let client = parts.clients.leading(SERVICE_CONTROLLER, Priority::Normal, &parts.claim)?;
+                let (writer, events) = (ServiceWriter::new(client), recorder(SERVICE_CONTROLLER)?);
+                let (triton, claim) = (parts.triton.clone(), parts.claim.clone());
+                let balancers = Arc::new(BalancerController::new(
+                    Arc::clone(&view),
+                    writer.clone(),
+                    events.clone(),
+                    triton.clone(),
+                    claim.clone(),
+                    settings.services.balancers.clone(),
+                ));
+                let service =
+                    ServiceController::new(view, balancers, writer, events, triton, claim, parts.metrics)?;
+                Some(Arc::new(service))
+            }
         };
         let lifecycle = match has(Kind::NodeLifecycle) {
             false => None,

@@ -22,6 +22,7 @@ use triton::reflector::{Expectation, Lookup};
 use triton::types::Tags;
 use triton::{Client, Kind};
 
+use super::balancer_looks::BalancerController;
 use super::records::{Record, Records};
 use super::say;
 use super::service_view::{GATHER, View};
@@ -42,7 +43,8 @@ const DOUBT: Duration = Duration::from_secs(5);
 
 /// Keeps Services in CNS.
 pub(super) struct ServiceController {
-    view: View,
+    view: Arc<View>,
+    balancers: Arc<BalancerController>,
     records: Records<Memory, ServiceKey>,
     instance_records: Records<instance::Memory, InstanceId>,
     writer: ServiceWriter,
@@ -55,7 +57,8 @@ pub(super) struct ServiceController {
 
 impl ServiceController {
     pub(super) fn new(
-        view: View,
+        view: Arc<View>,
+        balancers: Arc<BalancerController>,
         writer: ServiceWriter,
         events: EventRecorder,
         triton: Client,
@@ -72,7 +75,7 @@ impl ServiceController {
             &["outcome"],
         )?;
         let (records, instance_records) = (Records::default(), Records::default());
-        Ok(Self { view, records, instance_records, writer, events, triton, claim, syncs, updates })
+        Ok(Self { view, balancers, records, instance_records, writer, events, triton, claim, syncs, updates })
     }
 
     /// Works for ever: looks at Services and at instances when they are due, so many at once of each.
@@ -91,6 +94,7 @@ impl ServiceController {
         tokio::select! {
             () = self.view.news().queue.work(at_once, look_at_service) => {}
             () = self.view.instances().work(at_once, look_at_instance) => {}
+            () = self.balancers.work(at_once) => {}
             () = self.follow_nodes() => {}
             () = self.follow_instances() => {}
             () = self.pass() => {}
@@ -127,6 +131,7 @@ impl ServiceController {
     }
 
     async fn look_at_service(&self, key: &ServiceKey) {
+        self.balancers.ask(key);
         let mut record = self.records.take(key);
         let Some(service) = self.view.service(key) else {
             let changed = self.view.state().board.forget(key);

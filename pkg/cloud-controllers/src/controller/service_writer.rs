@@ -27,11 +27,15 @@ impl ServiceWriter {
         service: &Service,
         change: &StatusChange,
     ) -> Result<(), ApiError> {
+        self.write(key, patch(service, change)).await
+    }
+
+    /// Writes a strategic merge patch of status and finalizers.
+    pub(super) async fn write(&self, key: &ServiceKey, patch: Value) -> Result<(), ApiError> {
         let services: Api<Service> = Api::namespaced(self.0.clone(), &key.namespace);
         let params =
             PatchParams { field_manager: Some(SERVICE_CONTROLLER.to_owned()), ..PatchParams::default() };
-        let patch = Patch::Strategic(patch(service, change));
-        services.patch_status(&key.name, &params, &patch).await.map(drop)?;
+        services.patch_status(&key.name, &params, &Patch::Strategic(patch)).await.map(drop)?;
         Ok(())
     }
 }

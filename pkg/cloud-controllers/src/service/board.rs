@@ -122,6 +122,11 @@ impl Carried {
         self.foreign.contains_key(name) && !self.own.contains_key(name)
     }
 
+    /// The instances that carry this name not by us.
+    pub fn foreign(&self, name: &str) -> impl Iterator<Item = InstanceId> {
+        self.foreign.get(name).into_iter().flatten().copied()
+    }
+
     fn put(&mut self, id: InstanceId, names: Names) -> Change {
         let before = self.names.remove(&id).unwrap_or_default();
         let own: BTreeSet<String> = before.own.symmetric_difference(&names.own).cloned().collect();

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use provider::cns::Exposure;
-use provider::names::class;
 use runtime::events::Severity;
 use tokio::time::Instant;
 use triton::grammar::cns::CnsService;
@@ -158,7 +157,8 @@ pub fn plan(observed: &Observed<'_>) -> Plan {
         return plan;
     }
     match wanted {
-        None => not_ours(service),
+        // It is somebody else's, or nobody's.
+        None => Plan { publication: Publication::Withdrawn, ..Plan::default() },
         Some(Exposure::LoadBalancer) if !has_finalizer => Plan {
             status: Some(StatusChange {
                 finalizer: Some(true),
@@ -175,21 +175,6 @@ pub fn plan(observed: &Observed<'_>) -> Plan {
             plan
         }
     }
-}
-
-/// A Service that is somebody else's, or nobody's.
-fn not_ours(service: &Service) -> Plan {
-    let class = service.spec.as_ref().and_then(|spec| spec.load_balancer_class.as_deref());
-    let mut plan = Plan { publication: Publication::Withdrawn, ..Plan::default() };
-    if class == Some(class::MOIRAI) && service.metadata.deletion_timestamp.is_none() {
-        let text = format!(
-            "load-balancer class {} is not there in this version; make the Service anew with class {}",
-            class::MOIRAI,
-            class::CNS
-        );
-        plan.notes.push(Note::warning("UnsupportedLoadBalancerClass", text));
-    }
-    plan
 }
 
 /// A Service that was a load balancer of ours, and is not to be one any more: the finalizer goes when nothing of it is left.
@@ -230,7 +215,9 @@ fn publish(observed: &Observed<'_>) -> Plan {
         }
     };
     let held = plan.choose(observed, &wishes, name);
-    if let Some(text) = entries::port_changes(service) {
+    // Load balancers lead from the ports of the Service to those of its servers.
+    let reach_ports = observed.exposure != Some(Exposure::Balanced);
+    if let Some(text) = entries::port_changes(service).filter(|_| reach_ports) {
         let text = format!(
             "DNS cannot change ports: at nodes, clients of CNS service {name} must use port {text}; its SRV records say so"
         );

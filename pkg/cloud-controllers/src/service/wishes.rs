@@ -63,9 +63,12 @@ impl Wishes {
     }
 }
 
-/// The fields that CNS cannot do, each with what can be done instead.
+/// The fields that CNS cannot do, each with what can be done instead. Where clients do not use CNS, that is no concern of
+/// theirs.
 pub fn unsupported(service: &Service, exposure: Exposure) -> Vec<Note> {
-    let Some(spec) = &service.spec else { return Vec::new() };
+    let Some(spec) = service.spec.as_ref().filter(|_| exposure != Exposure::Balanced) else {
+        return Vec::new();
+    };
     let annotations = service.metadata.annotations.as_ref();
     let has_ranges = spec.load_balancer_source_ranges.as_ref().is_some_and(|ranges| !ranges.is_empty());
     let has_annotation = annotations.is_some_and(|all| all.contains_key(SOURCE_RANGES));

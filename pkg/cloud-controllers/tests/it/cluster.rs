@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cloud_controllers::controller::{
-    Controllers, Kind, MetricsSettings, Parts, RouteSettings, ServiceSettings, Settings,
+    BalancerSettings, Controllers, Kind, MetricsSettings, Parts, RouteSettings, ServiceSettings, Settings,
 };
 use cloud_controllers::node::labels::Place;
 use cloud_controllers::node_lifecycle;
@@ -125,6 +125,7 @@ impl Cluster {
                 cluster: DEFAULT_CLUSTER.to_owned(),
                 default_load_balancer: DefaultLoadBalancer::default(),
                 looks_at_once: 1,
+                balancers: BalancerSettings::default(),
             },
             route: RouteSettings::default(),
             metrics: MetricsSettings::default(),

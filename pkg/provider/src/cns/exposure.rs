@@ -12,6 +12,8 @@ use crate::names::{PREFIX, annotation, class};
 pub enum Exposure {
     /// It is of type LoadBalancer, and its class is CNS or the default.
     LoadBalancer,
+    /// It is of type LoadBalancer and of the class of proxy instances, which find their servers in CNS. Clients do not.
+    Balanced,
     /// It is of another type, and the annotation `tritondatacenter.com/cns-service` names its CNS service.
     Annotated,
 }
@@ -57,7 +59,9 @@ pub fn exposure(service: &Service, default: DefaultLoadBalancer) -> Option<Expos
     let spec = service.spec.as_ref()?;
     match spec.type_.as_deref() {
         Some("LoadBalancer") => match spec.load_balancer_class.as_deref() {
-            Some(class) => (class == class::CNS).then_some(Exposure::LoadBalancer),
+            Some(class::CNS) => Some(Exposure::LoadBalancer),
+            Some(class::MOIRAI) => Some(Exposure::Balanced),
+            Some(_) => None,
             None => (default == DefaultLoadBalancer::Cns).then_some(Exposure::LoadBalancer),
         },
         // The names of other DNS: there is nothing that could be an instance.
@@ -85,6 +89,10 @@ mod tests {
     #[case::our_class(
         json!({"type": "LoadBalancer", "loadBalancerClass": "tritondatacenter.com/cns"}), false,
         Some(Exposure::LoadBalancer), Some(Exposure::LoadBalancer)
+    )]
+    #[case::proxies(
+        json!({"type": "LoadBalancer", "loadBalancerClass": "tritondatacenter.com/moirai"}), false,
+        Some(Exposure::Balanced), Some(Exposure::Balanced)
     )]
     #[case::another_class(json!({"type": "LoadBalancer", "loadBalancerClass": "example.com/a"}), true, None, None)]
     #[case::an_annotation_does_not_change_the_class(

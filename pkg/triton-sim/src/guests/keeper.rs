@@ -13,6 +13,7 @@ use tokio::time::MissedTickBehavior;
 use triton::id::InstanceId;
 
 use super::GuestSettings;
+use super::balancer::Config;
 use super::guest::Guest;
 use super::listener::{self, Inside};
 use super::ports::{self, Service};
@@ -34,6 +35,8 @@ struct Wanted {
     /// Another boot is another guest.
     booted: Option<Timestamp>,
     sockets: BTreeSet<Socket>,
+    /// What a load balancer is to do.
+    balancer: Option<Config>,
 }
 
 /// What a guest has.
@@ -66,9 +69,20 @@ fn wanted(view: &InstanceView) -> (Option<Wanted>, Vec<ports::PortsError>) {
         return (None, Vec::new());
     }
     let (ports, errors) = ports::of(view);
+    let mut ports: BTreeMap<u16, Service> = ports.iter().collect();
+    let balancer = Config::of(view).map(|(config, wrong)| {
+        if !wrong.is_empty() {
+            tracing::warn!(instance = %view.id, designations = %wrong.join(" "), "passed over in a port map");
+        }
+        config
+    });
+    // As in the image, SSH has its port first.
+    for port in balancer.iter().flat_map(Config::listens) {
+        ports.entry(port).or_insert(Service::Balancer);
+    }
     let sockets =
-        view.nics.iter().flat_map(|nic| ports.iter().map(|(port, service)| (nic.ip, port, service)));
-    (Some(Wanted { booted: view.booted, sockets: sockets.collect() }), errors)
+        view.nics.iter().flat_map(|nic| ports.iter().map(|(port, service)| (nic.ip, *port, *service)));
+    (Some(Wanted { booted: view.booted, sockets: sockets.collect(), balancer }), errors)
 }
 
 impl Keeper {
@@ -125,6 +139,10 @@ impl Keeper {
             let inside = Inside::new(guest, self.settings.clone());
             Running { booted: None, inside, listeners: BTreeMap::new() }
         });
+        if let Some(config) = wanted.balancer {
+            let addresses: BTreeSet<Ipv4Addr> = wanted.sockets.iter().map(|socket| socket.0).collect();
+            running.inside.balance(config, addresses.into_iter().collect());
+        }
         running.listeners.retain(|socket, _| wanted.sockets.contains(socket));
         for socket in wanted.sockets {
             if !running.listeners.contains_key(&socket) {
@@ -194,7 +212,10 @@ mod tests {
         ]
         .map(|(ip, port, service)| (ip.parse().unwrap(), port, service))
         .into();
-        assert_eq!(wanted(&view), (Some(Wanted { booted: view.booted, sockets }), Vec::new()));
+        assert_eq!(
+            wanted(&view),
+            (Some(Wanted { booted: view.booted, sockets, balancer: None }), Vec::new())
+        );
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! One listening socket of a guest, and its connections.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use super::balancer::{Balancer, Config};
 use super::guest::Guest;
 use super::ports::Service;
 use super::{GuestSettings, boot, http, ssh};
@@ -26,6 +27,7 @@ pub(super) struct Inside {
     settings: GuestSettings,
     room: Arc<Semaphore>,
     ssh: OnceLock<Arc<russh::server::Config>>,
+    balancer: Balancer,
     /// Told at each boot and at the end: connections and the script last from one to the next.
     boots: watch::Sender<()>,
 }
@@ -33,7 +35,8 @@ pub(super) struct Inside {
 impl Inside {
     pub(super) fn new(guest: Guest, settings: GuestSettings) -> Arc<Self> {
         let room = Arc::new(Semaphore::new(settings.connections));
-        Arc::new(Self { guest, settings, room, ssh: OnceLock::new(), boots: watch::Sender::new(()) })
+        let (ssh, balancer) = (OnceLock::new(), Balancer::default());
+        Arc::new(Self { guest, settings, room, ssh, balancer, boots: watch::Sender::new(()) })
     }
 
     /// Ends what runs in the guest, and runs its script.
@@ -41,6 +44,11 @@ impl Inside {
         self.end();
         let script = boot::run(self.guest.clone(), self.settings.script);
         tokio::spawn(until(self.boots.subscribe(), script));
+    }
+
+    /// Configures the guest as a load balancer.
+    pub(super) fn balance(&self, config: Config, addresses: Vec<Ipv4Addr>) {
+        self.balancer.configure(config, addresses, &self.settings.balancer);
     }
 
     /// Ends what runs in the guest.
@@ -89,6 +97,7 @@ async fn serve(socket: TcpStream, service: Service, inside: &Inside) {
             ssh::serve(socket, guest, Arc::clone(config), inside.settings.output).await;
         }
         Service::Tcp => echo(socket, inside.settings.idle).await,
+        Service::Balancer => inside.balancer.serve(socket).await,
     }
 }
 

@@ -26,6 +26,12 @@
 //! `/echo` sends the body back; `?delay=SECONDS` waits first. The metadata key `sim.http-status` switches
 //! statuses: `503` for every path, `/readyz=503` for one.
 //!
+//! # Load balancers
+//!
+//! Instances of the image `cloud-load-balancer` forward TCP and HTTP as their metadata says: `cloud.tritoncompute:portmap` and
+//! its companions (Triton reference 9). They find servers through CNS, check their health, and so carry a client's
+//! connection to another guest.
+//!
 //! # Limits
 //!
 //! A listener costs one open file and some 2 KiB, a running instance has two by default. [`Guests::start`] raises
@@ -33,6 +39,7 @@
 //! above 20,000, or `sim.ports` of the images smaller. Ports that cannot be opened are tried again, and logged
 //! once for each reason. Host keys and SSH servers are made when the first client comes.
 
+mod balancer;
 mod boot;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -52,6 +59,7 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 
+pub use self::balancer::BalancerSettings;
 pub use self::http::STATUS_KEY;
 use self::keeper::Keeper;
 use crate::stop::until;
@@ -70,6 +78,8 @@ pub struct GuestSettings {
     pub output: u64,
     /// How long a `user-script` may run.
     pub script: Duration,
+    /// How load balancers work.
+    pub balancer: BalancerSettings,
 }
 
 impl Default for GuestSettings {
@@ -81,6 +91,7 @@ impl Default for GuestSettings {
             idle: Duration::from_secs(4 * 60 * 60),
             output: 1 << 30,
             script: Duration::from_secs(24 * 60 * 60),
+            balancer: BalancerSettings::default(),
         }
     }
 }

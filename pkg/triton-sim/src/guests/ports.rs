@@ -17,12 +17,15 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
+use super::balancer;
 use crate::view::InstanceView;
 
 /// The key in metadata and tags.
 pub const KEY: &str = "sim.ports";
 /// What guests have that nobody said anything about.
 pub const DEFAULT: &str = "ssh:22,http:80";
+/// What load balancers have beside the ports that they are to forward.
+const DEFAULT_OF_BALANCERS: &str = "ssh:22";
 /// The most ports of one guest.
 pub const MOST_PORTS: usize = 16;
 
@@ -35,6 +38,8 @@ pub enum Service {
     Http,
     /// An echo.
     Tcp,
+    /// A port of a load balancer, see [`super`]. Its own metadata asks for it, no text.
+    Balancer,
 }
 
 /// The ports of a guest.
@@ -104,7 +109,8 @@ fn parse_entry(entry: &str) -> Option<(u16, Service)> {
 /// The ports of an instance, and the texts that were passed over with the reason.
 pub fn of(view: &InstanceView) -> (Ports, Vec<PortsError>) {
     let metadata = view.metadata.get(KEY).map(|text| Cow::Borrowed(text.as_str()));
-    let texts = [metadata, tag(&view.tags), tag(&view.image_tags), Some(Cow::Borrowed(DEFAULT))];
+    let default = if *view.image_name == *balancer::IMAGE { DEFAULT_OF_BALANCERS } else { DEFAULT };
+    let texts = [metadata, tag(&view.tags), tag(&view.image_tags), Some(Cow::Borrowed(default))];
     let mut errors = Vec::new();
     for text in texts.into_iter().flatten() {
         match text.parse() {

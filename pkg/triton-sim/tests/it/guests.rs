@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+mod balancer;
 mod lifecycle;
 mod openssh;
 mod ssh;

@@ -33,6 +33,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod tombstones;
+mod writes;
 
 pub use self::driver::{Reflector, Settings};
 pub use self::entry::{Doubt, Entry, Source};
@@ -41,3 +42,4 @@ pub use self::pending::{Expectation, PENDING_FOR, Pending};
 pub use self::store::{Feed, Health, Lookup, Store};
 pub use self::subscription::Subscription;
 pub use self::tombstones::{Proof, Tombstone};
+pub use self::writes::Writes;

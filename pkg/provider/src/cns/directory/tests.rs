@@ -88,7 +88,7 @@ fn a_selector_selects_pods_that_have_all_its_labels(#[case] labels: Value, #[cas
 #[rstest]
 #[case::not_a_load_balancer("/spec/type", json!("ClusterIP"), false)]
 #[case::our_class("/spec/loadBalancerClass", json!("tritondatacenter.com/cns"), true)]
-#[case::our_other_class("/spec/loadBalancerClass", json!("tritondatacenter.com/moirai"), false)]
+#[case::our_other_class("/spec/loadBalancerClass", json!("tritondatacenter.com/moirai"), true)]
 #[case::another_class("/spec/loadBalancerClass", json!("example.com/lb"), false)]
 #[case::being_deleted("/metadata/deletionTimestamp", json!("2026-01-02T00:00:00Z"), false)]
 #[case::no_selector("/spec/selector", json!({}), false)]
