@@ -1,6 +1,7 @@
 //! The CloudAPI client of this process, with its metrics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use provider::credentials::{Keeper, Load, Parts};
 use runtime::clients::Clients;
@@ -8,6 +9,7 @@ use runtime::events::EventRecorder;
 use runtime::exit::Fatal;
 use runtime::health::Health;
 use runtime::metrics::{Metrics, MetricsError};
+use tokio::time::timeout;
 use triton::Client;
 use triton::budget::{Budget, Limits, Priority};
 use triton::client::ClientBuilder;
@@ -16,6 +18,14 @@ use virtual_kubelet::settings::CloudApi;
 
 /// Seconds. CloudAPI answers reads in tens of milliseconds and throttles or times out in tens of seconds.
 const BUCKETS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// A person waits for a Secret not longer than this.
+const LOOKING: Duration = Duration::from_secs(20);
+
+/// There are no credentials yet.
+#[derive(Debug, thiserror::Error)]
+#[error("the Secret of --credentials-secret cannot be used; the sub-command doctor says why")]
+struct NoSecret;
 
 /// Makes the client: sends nothing where the settings are known, and waits for a Secret that can be used where they
 /// are in one, which the client follows from then on.
@@ -34,10 +44,24 @@ pub(super) async fn connect(
             return finish(Client::configured(&config).await.map_err(Fatal::failure)?);
         }
     };
-    let load: Load = Arc::new(|contents| Config::load(&contents.environment, Some(ENVIRONMENT_PROFILE)));
-    let keeper = Keeper::start(Parts { name, load, clients, events: events.clone(), health });
+    let keeper = Keeper::start(Parts { name, load: load(), clients, events: events.clone(), health });
     let (client, _) = keeper.map_err(Fatal::failure)?.connect(finish).await?;
     Ok(client)
+}
+
+/// The client of who only looks, which has proved that CloudAPI accepts its key.
+pub(super) async fn look(cloudapi: CloudApi, limits: Limits, clients: &Clients) -> Result<Client, Fatal> {
+    let (events, health) = (EventRecorder::muted(), Health::new());
+    let metrics = Metrics::new().map_err(Fatal::failure)?;
+    let connecting = connect(cloudapi, limits, clients, &events, &health, &metrics);
+    let client = timeout(LOOKING, connecting).await.map_err(|_| Fatal::unknown(NoSecret))??;
+    client.get_datacenter_name().await.map_err(Fatal::unknown)?;
+    Ok(client)
+}
+
+/// Makes settings of a Secret.
+pub(super) fn load() -> Load {
+    Arc::new(|contents| Config::load(&contents.environment, Some(ENVIRONMENT_PROFILE)))
 }
 
 fn finish(builder: ClientBuilder, metrics: &Metrics) -> Result<Client, Fatal> {

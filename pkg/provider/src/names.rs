@@ -73,7 +73,9 @@ pub mod tag {
     pub const NAMESPACE: &str = "k8s.namespace";
     /// The pod's name.
     pub const POD: &str = "k8s.pod";
-    /// The pod's UID.
+    /// The Service's name, on a load balancer.
+    pub const SERVICE: &str = "k8s.service";
+    /// The UID of the pod or of the Service.
     pub const UID: &str = "k8s.uid";
     /// The entries of `triton.cns.services` that are ours.
     pub const CNS: &str = "k8s.cns";

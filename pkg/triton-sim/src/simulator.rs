@@ -246,6 +246,7 @@ impl Simulator {
             datacenters: settings.datacenters,
             throttle: settings.throttle,
             clock_skew: settings.clock_skew,
+            clock_ahead: settings.clock_ahead,
         };
         let changes = engine.feed();
         let names = cns.clone().map(|cns| cns as Arc<dyn Names>);
