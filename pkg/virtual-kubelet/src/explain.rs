@@ -96,6 +96,11 @@ mod tests {
     use crate::lifecycle::Note;
     use crate::pod::RefusalReason;
 
+    /// Columns are as wide as their widest cell.
+    fn squeezed(text: &str) -> String {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     fn intent(action: Action, detail: &str) -> Intent {
         let instance = Some(InstanceId::from(Uuid::from_u128(1)));
         let (name, detail) = ("default/web".to_owned(), detail.to_owned());
@@ -110,7 +115,11 @@ mod tests {
         }))
         .unwrap();
         let key = PodKey::of(&pod).unwrap();
-        let refusal = Err(Refusal { reason: RefusalReason::Package, message: "no such package".into() });
+        let refusal = Err(Refusal {
+            field: "metadata.annotations[package]".to_owned(),
+            reason: RefusalReason::Package,
+            message: "no such package".to_owned(),
+        });
         let note = Note { severity: Severity::Normal, reason: "Creating", message: "soon".to_owned() };
         let plan = Plan { notes: vec![note], ..Plan::default() };
         let intents = [
@@ -123,7 +132,7 @@ mod tests {
         let text = shown.to_string();
         for line in [
             "pod/default/web",
-            "  instance:  none: no such package",
+            "  instance:  none: metadata.annotations[package]: no such package",
             "  phase:              Pending",
             "  reason:             Because",
             "  1. restart instance 00000000-0000-0000-0000-000000000001: it has stopped",
@@ -131,7 +140,7 @@ mod tests {
             "  Warning  Waiting: it waits for a Secret",
             "  Normal   Creating: soon",
         ] {
-            assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+            assert!(text.lines().any(|it| squeezed(it) == squeezed(line)), "{line} is not in\n{text}");
         }
         assert_eq!((shown.plan.len(), shown.warnings()), (1, 2));
         let unknown = of_pod(&key, &pod, None, &[], &Plan::default(), &[]);

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::IntCounterVec;
 use runtime::metrics::{Metrics, MetricsError};
 
+/// The steps that were told last of each object, by controller and name.
+type Told = HashMap<(&'static str, String), Vec<String>>;
+
 /// Tells of steps that would be taken. Cloning gives another handle on the same.
 #[derive(Debug, Clone)]
 pub(super) struct Rehearsal {
-    /// What was told last of each object, by controller and name.
-    told: Arc<Mutex<HashMap<(&'static str, String), Vec<String>>>>,
+    told: Arc<Mutex<Told>>,
     steps: IntCounterVec,
 }
 
