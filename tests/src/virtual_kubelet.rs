@@ -71,17 +71,29 @@ pub async fn dry_run(
     variables: &[(String, String)],
     arguments: &[&str],
 ) -> Result<std::process::Output> {
+    let arguments: Vec<&str> = ["--dry-run"].iter().chain(arguments).copied().collect();
+    run(kubeconfig, variables, &arguments).await
+}
+
+/// Runs the program, such as a sub-command of it, to its end.
+///
+/// # Errors
+/// When it cannot be started, or does not end.
+pub async fn run(
+    kubeconfig: &Path,
+    variables: &[(String, String)],
+    arguments: &[&str],
+) -> Result<std::process::Output> {
     let ran = Command::new(Program::VirtualKubelet.binary()?)
         .env_clear()
         .envs(variables.iter().map(|(name, value)| (name, value)))
+        .args(arguments)
         .arg("--kubeconfig")
         .arg(kubeconfig)
-        .arg("--dry-run")
-        .args(arguments)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    timeout(2 * BOUND, ran).await.context("the dry run does not end")?.context("cannot start the dry run")
+    timeout(2 * BOUND, ran).await.context("it does not end")?.context("cannot start it")
 }
 
 /// A running virtual kubelet, killed when dropped.

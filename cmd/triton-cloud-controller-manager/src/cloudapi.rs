@@ -50,6 +50,29 @@ impl Connection {
         health: &Health,
         identity: &str,
     ) -> Result<Self, Fatal> {
+        let recorder = clients.client("credentials", Priority::Background).map_err(Fatal::failure)?;
+        let reporter = Reporter { controller: PROGRAM.to_owned(), instance: identity.to_owned() };
+        let events = EventRecorder::start(recorder, reporter, Timestamp::now);
+        Self::with(credentials, cloud, clients, health, events).await
+    }
+
+    /// The same for who only looks, and tells nobody.
+    pub(super) async fn look(
+        credentials: Credentials,
+        cloud: &Arc<CloudConfig>,
+        clients: &Clients,
+        health: &Health,
+    ) -> Result<Self, Fatal> {
+        Self::with(credentials, cloud, clients, health, EventRecorder::muted()).await
+    }
+
+    async fn with(
+        credentials: Credentials,
+        cloud: &Arc<CloudConfig>,
+        clients: &Clients,
+        health: &Health,
+        events: EventRecorder,
+    ) -> Result<Self, Fatal> {
         let name = match credentials {
             Credentials::Settings(config) => {
                 let builder = Client::configured(&config).await.map_err(Fatal::failure)?;
@@ -57,9 +80,6 @@ impl Connection {
             }
             Credentials::Secret(name) => name,
         };
-        let recorder = clients.client("credentials", Priority::Background).map_err(Fatal::failure)?;
-        let reporter = Reporter { controller: PROGRAM.to_owned(), instance: identity.to_owned() };
-        let events = EventRecorder::start(recorder, reporter, Timestamp::now);
         let parts = Parts { name, load: load(cloud), clients, events, health };
         Ok(Self::Awaited(Box::new(Keeper::start(parts).map_err(Fatal::failure)?)))
     }
@@ -76,7 +96,7 @@ impl Connection {
 }
 
 /// What the cloud-config says goes before the Secret.
-fn load(cloud: &Arc<CloudConfig>) -> Load {
+pub(super) fn load(cloud: &Arc<CloudConfig>) -> Load {
     let cloud = Arc::clone(cloud);
     Arc::new(move |contents| -> Result<Config, ConfigError> {
         Config::load(&cloud.environment(&contents.environment), None)

@@ -51,6 +51,11 @@ impl FromStr for Pair {
 }
 
 impl CmonFlags {
+    /// Namespace and name of the ScrapeConfig, if one is kept.
+    pub(super) fn scrape_config(&self) -> Option<(&str, &str)> {
+        self.cmon_scrape_config.as_ref().map(|Pair(namespace, name)| (namespace.as_str(), name.as_str()))
+    }
+
     /// How the metrics controller works. Looks for the account's key where a certificate is to be made, now and whenever
     /// there are other settings.
     pub(super) async fn settings(

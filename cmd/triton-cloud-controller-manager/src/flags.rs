@@ -37,7 +37,9 @@ const SERVICE_SYNCS: &str = "64";
 #[derive(Debug, Parser)]
 #[command(name = crate::PROGRAM, version)]
 #[command(
-    after_help = "credentials create and credentials verify, as first words, make and check the Secret of --credentials-secret"
+    after_help = "As first words: credentials create and credentials verify make and check the Secret of --credentials-secret; \
+doctor checks all that the program needs; explain shows what would be done about a Service or a Node; cleanup removes \
+what a cluster that is no more has left in the account. Each has its own --help"
 )]
 pub(super) struct Flags {
     /// The provider; there is one
@@ -81,6 +83,9 @@ pub(super) struct Flags {
     /// flag
     #[arg(long, default_value_t, value_name = "NAME")]
     pub(super) default_load_balancer: DefaultLoadBalancer,
+    /// Log and count what would be done, and do none of it: neither Triton nor the cluster is written to, also no lease
+    #[arg(long, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(super) dry_run: bool,
     /// At most so many Nodes are deleted in a minute
     #[arg(long, default_value_t = DELETIONS_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..), value_name = "COUNT")]
     node_deletions_per_minute: u32,

@@ -1,15 +1,19 @@
 //! `triton-cloud-controller-manager`: the external cloud provider of clusters whose nodes are Triton machines.
 
 mod balancers;
+mod cleanup;
 mod cloud_config;
 mod cloudapi;
 mod cmon;
 mod controllers;
 mod credentials;
 mod datacenter;
+mod doctor;
+mod explain;
 mod flags;
 mod routes;
 mod secure_port;
+mod sub_commands;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -50,8 +54,7 @@ const THREADS: usize = 4;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let ended = if credentials::asked_for(&arguments) { credentials::run(arguments) } else { start() };
-    report(PROGRAM, ended)
+    report(PROGRAM, sub_commands::run(arguments).unwrap_or_else(start))
 }
 
 fn start() -> Result<(), Fatal> {
@@ -98,7 +101,10 @@ async fn run(
     let clients = Clients::new(&flags.source(), &program(), flags.limits()).await.map_err(Fatal::failure)?;
     metrics.watch_limiter(clients.limiter()).map_err(Fatal::failure)?;
     let identity = identity(&host);
-    let connection = Connection::prepare(credentials, &cloud, &clients, &health, &identity).await?;
+    let connection = match flags.dry_run {
+        true => Connection::look(credentials, &cloud, &clients, &health).await?,
+        false => Connection::prepare(credentials, &cloud, &clients, &health, &identity).await?,
+    };
     let (elector, claim) = candidate(&flags, &clients, &identity)?;
     let caches = Caches::new();
     health.add_claim(&claim);
@@ -107,6 +113,9 @@ async fn run(
     metrics.watch_claim(LEASE, &claim).map_err(Fatal::failure)?;
     let datacenter = datacenter::Search::new(cloud.datacenter.clone(), &health);
     tracing::info!(address = %admin.address(), "started");
+    if flags.dry_run {
+        tracing::info!("dry run: nothing is written");
+    }
     for note in flags.notes() {
         tracing::info!("{note}");
     }
@@ -151,6 +160,9 @@ async fn run(
 }
 
 fn candidate(flags: &Flags, clients: &Clients, identity: &str) -> Result<(Option<Elector>, Claim), Fatal> {
+    if flags.dry_run {
+        return Ok((None, Claim::never()));
+    }
     let Some(params) = flags.leader.params(LEASE, identity) else {
         return Ok((None, Claim::without_election()));
     };

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use diagnostics::Explanation;
+use diagnostics::object::ObjectName;
 use runtime::clients::Clients;
 use runtime::events::EventRecorder;
 use runtime::exit::Fatal;
@@ -85,6 +87,34 @@ pub(super) async fn run(
         std::io::stdout().write_all(text.as_bytes()).map_err(DryRunError::Print)
     });
     printed.map_err(Fatal::failure)
+}
+
+/// Looks at one pod; `None` when there is no such one on these nodes. Writes nothing, for the same reason.
+pub(super) async fn explain(
+    flags: &Flags,
+    nodes: &[VirtualNode],
+    clients: &Clients,
+    client: Client,
+    pod: &ObjectName,
+) -> Result<Option<Explanation>, Fatal> {
+    let (caches, claim, events) = (Caches::new(), Claim::never(), EventRecorder::muted());
+    let metrics = Metrics::new().map_err(Fatal::failure)?;
+    let account = Account::follow(client, flags, &caches);
+    let wiring = Process {
+        flags,
+        nodes,
+        clients,
+        caches: &caches,
+        claim: &claim,
+        events: &events,
+        metrics: &metrics,
+        account: &account,
+    };
+    let controller = wiring.controller(None)?;
+    if timeout(FILLING, complete(&caches, &account)).await.is_err() {
+        return Err(Fatal::unknown(DryRunError::Incomplete(lacking(&caches, &account))));
+    }
+    Ok(controller.explain(&pod.namespace, &pod.name, READING).await)
 }
 
 /// Waits until everything has been read that all pods depend on.

@@ -1,7 +1,10 @@
 //! `triton-virtual-kubelet`: a Kubernetes node whose pods are Triton instances.
 
 mod cloudapi;
+mod doctor;
 mod dry_run;
+mod explain;
+mod sub_commands;
 mod wiring;
 
 use std::io::Write as _;
@@ -31,8 +34,12 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// The work is waiting for answers: more threads would idle, on whatever machine.
 const THREADS: usize = 4;
 
+/// Name and version, for user agents.
+const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
 fn main() -> ExitCode {
-    report(PROGRAM, start())
+    let arguments = std::env::args_os().collect();
+    report(PROGRAM, sub_commands::run(arguments).unwrap_or_else(start))
 }
 
 fn start() -> Result<(), Fatal> {
@@ -71,9 +78,8 @@ async fn run(settings: Settings) -> Result<(), Fatal> {
         tracing::warn!("{flag} has no effect any more; leave it out");
     }
 
-    let program = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
     let clients =
-        Clients::new(&flags.kube.source(), program, flags.kube.limits()).await.map_err(Fatal::failure)?;
+        Clients::new(&flags.kube.source(), AGENT, flags.kube.limits()).await.map_err(Fatal::failure)?;
     let identity = identity(&std::env::var("HOSTNAME").unwrap_or_default());
     // Who only looks tells nobody.
     let events = match flags.dry_run {

@@ -11,12 +11,16 @@
 //! - [`service`]: puts Services into CNS, with the nodes that serve them. Pure.
 //! - [`identity`]: which machine a Node is. Pure.
 //! - [`instances`], [`networks`]: what is known of machines and of the networks they are on.
+//! - [`cleanup`]: what a cluster that is no more has left in the account.
+//! - [`explain`]: what of all that is shown to operators. Pure.
 //! - [`names`]: the names that Kubernetes gives to taints, labels and annotations of Nodes.
 //!
 //! Their observable behaviour is that of the Kubernetes cloud-provider framework, part A of the Kubernetes reference,
 //! without its known defects.
 
+pub mod cleanup;
 pub mod controller;
+pub mod explain;
 pub mod identity;
 pub mod instances;
 pub mod metrics;

@@ -3,6 +3,7 @@
 //!
 //! - [`names`]: annotations, tags, metadata keys and classes.
 //! - [`owner`]: whose instance an instance is, as its tags say.
+//! - [`rule_mark`]: which firewall rules are a cluster's.
 //! - [`instance_name`] and [`provider_id`]: what an instance is called, at Triton and in Kubernetes.
 //! - [`cns`]: which CNS services an instance is a member of, and what to write so that it is.
 //! - [`cmon`]: the CMON group of a cluster's instances, and what to write so that one is in it.
@@ -19,3 +20,4 @@ pub mod instance_name;
 pub mod names;
 pub mod owner;
 pub mod provider_id;
+pub mod rule_mark;

@@ -11,6 +11,9 @@ pub const USAGE: u8 = 2;
 /// The exit code of everything else that ends a process early.
 pub const FAILURE: u8 = 1;
 
+/// The exit code of a tool that could not find out what it was asked: a server did not answer.
+pub const UNKNOWN: u8 = 3;
+
 /// Why a process ends: an error with its exit code. The edge of a binary prints it once, as one line.
 pub struct Fatal {
     code: u8,
@@ -28,7 +31,12 @@ impl Fatal {
         Self { code: FAILURE, error: error.into() }
     }
 
-    /// The exit code, 1 or 2.
+    /// What a tool was asked cannot be found out now: exit code 3.
+    pub fn unknown(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { code: UNKNOWN, error: error.into() }
+    }
+
+    /// The exit code, 1 to 3.
     pub fn code(&self) -> u8 {
         self.code
     }
@@ -107,6 +115,7 @@ mod tests {
     fn usage_and_failure_have_their_codes() {
         assert_eq!(Fatal::usage("x").code(), 2);
         assert_eq!(Fatal::failure("x").code(), 1);
+        assert_eq!(Fatal::unknown("x").code(), 3);
         assert_eq!(format!("{:?}", Fatal::failure(chain(&["a", "b"]))), "a: b");
     }
 }

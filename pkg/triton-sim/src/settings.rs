@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use triton::auth::PublicKey;
 
 use crate::cloudapi::{ThrottleLimits, Tls};
@@ -87,6 +88,8 @@ pub struct Settings {
     pub throttle: Option<ThrottleLimits>,
     /// How far the clocks of clients may be off.
     pub clock_skew: Duration,
+    /// How far CloudAPI's clock is ahead of this machine's; behind when negative.
+    pub clock_ahead: SignedDuration,
     /// More services for `GET /:account/services` to name, such as `docker`, with their URLs (reference 2.8).
     pub services: BTreeMap<String, String>,
     /// Other data centres for `GET /:account/datacenters` to name, with the URLs of their CloudAPIs.
@@ -114,6 +117,7 @@ impl Settings {
             world: world::Settings { timing: preset.timing(), ..world::Settings::default() },
             throttle: preset.throttle(),
             clock_skew: CLOCK_SKEW,
+            clock_ahead: SignedDuration::ZERO,
             services: BTreeMap::new(),
             datacenters: BTreeMap::new(),
             faults: FaultPlan::default(),

@@ -249,6 +249,7 @@ impl Simulator {
             services,
             datacenters: settings.datacenters,
             clock_skew: settings.clock_skew,
+            clock_ahead: settings.clock_ahead,
         };
         let changes = engine.feed();
         let names = cns.clone().map(|cns| cns as Arc<dyn Names>);

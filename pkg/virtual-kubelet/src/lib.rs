@@ -5,6 +5,7 @@
 //! - [`controller`]: observes both sides, plans with the modules below, acts. The one place with effects on pods
 //!   and instances.
 //! - [`dry_run`]: plans as a table for people, instead of carrying them out. Pure.
+//! - [`explain`]: one pod's plan, with what it is made of. Pure.
 //! - [`node`]: the Node object, its lease, its conditions.
 //! - [`lifecycle`]: what to do about one pod and its instance, and what the pod's status is. Pure.
 //! - [`firewall`]: which rules there should be, what to do about those there are (pure), and the keeper that does it.
@@ -18,6 +19,7 @@
 pub mod catalog;
 pub mod controller;
 pub mod dry_run;
+pub mod explain;
 pub mod firewall;
 pub mod lifecycle;
 pub mod node;

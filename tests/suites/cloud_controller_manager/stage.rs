@@ -1,12 +1,14 @@
 //! A control plane and a data centre for processes.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
-use suites::cloud_controller_manager::{CloudControllerManager, install};
+use suites::cloud_controller_manager::{CloudControllerManager, binary, install};
 use suites::control_plane::{ControlPlane, Options};
 use tempfile::TempDir;
+use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use triton::Client;
 use triton::config::{Config, Environment};
@@ -15,6 +17,18 @@ use triton_sim::{Preset, Settings, Simulator};
 
 /// No condition takes longer, on a machine that does other things as well.
 const BOUND: Duration = Duration::from_secs(90);
+
+/// How a sub-command ended.
+pub(super) struct Ended {
+    pub(super) code: i32,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+/// Whether a line begins with this level and has this part.
+pub(super) fn has_line(text: &str, level: &str, part: &str) -> bool {
+    text.lines().any(|line| line.starts_with(level) && line.contains(part))
+}
 
 /// Where processes run.
 pub(super) struct Stage {
@@ -45,6 +59,15 @@ impl Stage {
     pub(super) async fn start(&self, arguments: &[&str]) -> CloudControllerManager {
         let variables = self.simulator.environment();
         CloudControllerManager::start(&self.kubeconfig, variables, arguments).await.unwrap()
+    }
+
+    /// Runs the program with these arguments, and only these variables, to its end.
+    pub(super) async fn sub_command(&self, variables: &[(String, String)], arguments: &[&str]) -> Ended {
+        let mut command = Command::new(binary().unwrap());
+        command.env_clear().envs(variables.iter().cloned()).args(arguments);
+        let ended = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ended { code: ended.status.code().unwrap(), out: text(ended.stdout), err: text(ended.stderr) }
     }
 
     /// What kubectl prints.

@@ -10,23 +10,13 @@ use tokio::process::Command;
 use triton::types::{CreateKey, UpdateAccount};
 use triton_sim::{Preset, Settings};
 
-use super::stage::{Stage, until_ready_says};
-
-/// How a sub-command ended.
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
-}
+use super::stage::{Ended, Stage, has_line, until_ready_says};
 
 impl Stage {
     /// Runs `credentials` with these arguments, and only these variables.
     async fn credentials(&self, variables: &[(String, String)], arguments: &[&str]) -> Ended {
-        let mut command = Command::new(Program::CloudControllerManager.binary().unwrap());
-        command.env_clear().envs(variables.iter().cloned()).arg("credentials").args(arguments);
-        let ended = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ended { code: ended.status.code().unwrap(), out: text(ended.stdout), err: text(ended.stderr) }
+        let arguments: Vec<&str> = ["credentials"].iter().chain(arguments).copied().collect();
+        self.sub_command(variables, &arguments).await
     }
 
     /// What CMON answers to whoever has the certificate of the Secret: the status.
@@ -64,10 +54,6 @@ impl Stage {
         std::fs::write(home.join(".triton/profiles.d/work.json"), profile.to_string()).unwrap();
         vec![("HOME".to_owned(), home.to_str().unwrap().to_owned())]
     }
-}
-
-fn has_line(text: &str, level: &str, part: &str) -> bool {
-    text.lines().any(|line| line.starts_with(level) && line.contains(part))
 }
 
 #[tokio::test]

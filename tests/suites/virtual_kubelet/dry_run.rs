@@ -107,6 +107,12 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
             stage.dry_run(&[]).await == "7 of 7 nodes and pods stay as they are; nothing was written.\n"
         })
         .await;
+    let (code, shown) = stage.sub_command(&["explain", "pod/default/stays"]).await;
+    assert_eq!(code, 0, "{shown}");
+    let id = id_of(&stage, "stays").await;
+    for part in ["package:", &format!("instance {id}:"), "phase:", "Running", "nothing to do"] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
     assert!(stage.kubelets[0].stop("TERM").await.unwrap().success());
 
     // While nobody looks, all that can happen to a pod happens to one.
@@ -158,6 +164,21 @@ async fn a_dry_run_shows_what_would_be_done_and_does_none_of_it() {
 
     let (before, asked) = (written(&stage).await, requests(&stage).len());
     let _ = stage.simulator.control().requests().take();
+    // One pod is shown with what its plan is made of.
+    for (pod, parts) in [
+        ("halted", [format!("restart instance {halted}: it has stopped by itself"), "stopped".to_owned()]),
+        ("changed", [format!("update instance {changed}: tags "), "Running".to_owned()]),
+        ("bad", ["Warning  Refused: ".to_owned(), "instance:  none: ".to_owned()]),
+        ("new", ["1. create: ".to_owned(), "recorded instance:  none".to_owned()]),
+    ] {
+        let (code, shown) = stage.sub_command(&["explain", &format!("pod/{pod}"), "-n=default"]).await;
+        assert!(code == 1 && !shown.contains("hidden-value"), "{code}\n{shown}");
+        for part in &parts {
+            assert!(shown.contains(part), "{part}\n{shown}");
+        }
+    }
+    let (code, shown) = stage.sub_command(&["explain", "pod/none", "--output=json"]).await;
+    assert!(code == 2 && shown.contains("there is no pod default/none"), "{code}\n{shown}");
     let shown = stage.dry_run(&["--orphan-grace=7m"]).await;
 
     // Columns are as wide as their widest cell: a rule's name is wider than a pod's.

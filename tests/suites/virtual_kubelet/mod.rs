@@ -5,6 +5,7 @@
 mod changes;
 mod commands;
 mod deployment;
+mod doctor;
 mod dry_run;
 mod firewall;
 mod leaving;

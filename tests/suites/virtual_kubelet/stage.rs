@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use suites::control_plane::{ControlPlane, Options};
-use suites::virtual_kubelet::{VirtualKubelet, dry_run, install_pools};
+use suites::virtual_kubelet::{VirtualKubelet, dry_run, install_pools, run};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
@@ -73,6 +73,13 @@ impl Stage {
         let (shown, said) = (String::from_utf8(output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{}: {said}", output.status);
         shown.unwrap()
+    }
+
+    /// How a sub-command ends: its exit code, and what it prints.
+    pub(super) async fn sub_command(&self, arguments: &[&str]) -> (i32, String) {
+        let output = run(&self.kubeconfig, &self.simulator.environment(), arguments).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap() + &said)
     }
 
     /// A file for the kubelet, as the argument that names it.

@@ -6,9 +6,7 @@
 
 mod arguments;
 mod cluster;
-mod findings;
 mod passphrase;
-mod questions;
 mod settings;
 
 use std::ffi::OsString;
@@ -16,16 +14,14 @@ use std::io::Write as _;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use provider::credentials::write;
+use diagnostics::questions::{self, Scope};
+use diagnostics::{Finding, Level, Settled};
+use provider::credentials::{Contents, write};
 use runtime::config::ConfigError;
 use runtime::exit::Fatal;
+use triton::config::Config;
 
 use self::arguments::{Action, Arguments, Create, Format, Verify};
-use self::findings::{Finding, Level};
-use self::settings::Settled;
-
-/// The word that asks for this.
-const WORD: &str = "credentials";
 
 /// What kept a sub-command from what it was to do.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +34,6 @@ enum CommandError {
     Yaml(#[source] serde_saphyr::ser::Error),
     #[error("the Secret cannot be written as JSON")]
     Json(#[source] serde_json::Error),
-}
-
-/// Whether the command line asks for this sub-command.
-pub(super) fn asked_for(arguments: &[OsString]) -> bool {
-    arguments.get(1).is_some_and(|word| word == WORD)
 }
 
 /// Runs the sub-command; the command line begins with the program's name.
@@ -77,7 +68,7 @@ async fn create(create: Create) -> Result<(), Fatal> {
     let settled = settings::of_user(&create.user, settings::Purpose::PassOn).await?;
     // Standard output is the Secret's.
     let mut say = std::io::stderr();
-    let found = questions::ask(&settled, create.cmon).await;
+    let found = questions::ask(&settled, scope(create.cmon)).await;
     tell(&mut say, &found.findings);
     judge(&found.findings, "; no Secret was made")?;
     let contents = settings::contents(&settled, found.cmon.as_ref()).await.map_err(Fatal::failure)?;
@@ -108,13 +99,19 @@ async fn verify(verify: Verify) -> Result<(), Fatal> {
     let settled: Settled = match &verify.credentials_secret {
         Some(name) => {
             let secret = cluster::get(verify.kubeconfig, name).await?;
-            settings::of_secret(name, &secret).await?
+            let load = |contents: &Contents| Config::load(&contents.environment, None);
+            Settled::of_secret(name, &secret, load).await.map_err(Fatal::failure)?
         }
         None => settings::of_user(&verify.user, settings::Purpose::Sign).await?,
     };
-    let found = questions::ask(&settled, verify.cmon).await;
+    let found = questions::ask(&settled, scope(verify.cmon)).await;
     tell(&mut std::io::stdout(), &found.findings);
     judge(&found.findings, "")
+}
+
+/// CNS may be turned on later.
+fn scope(cmon: bool) -> Scope {
+    Scope { cmon, cns_off: Level::Warning }
 }
 
 fn tell(to: &mut dyn std::io::Write, findings: &[Finding]) {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Secret;
-use provider::credentials::{CA, CMON_CERTIFICATE, CMON_KEY, SecretError, SecretName, read};
+use diagnostics::Settled;
+use provider::credentials::{CA, CMON_CERTIFICATE, CMON_KEY};
 use runtime::exit::Fatal;
 use secrecy::ExposeSecret as _;
 use triton::auth::{AuthError, SshSignature};
@@ -24,14 +24,6 @@ pub(super) enum Purpose {
     PassOn,
 }
 
-/// Settings with the key that they name.
-pub(super) struct Settled {
-    pub(super) config: Config,
-    pub(super) signature: Arc<SshSignature>,
-    /// CMON's client certificate, where a Secret has one.
-    pub(super) cmon: Option<ClientIdentity>,
-}
-
 /// Settings that come to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SettingsError {
@@ -40,10 +32,6 @@ pub(super) enum SettingsError {
          key's file with --key-file"
     )]
     NoFile { fingerprint: String },
-    #[error("Secret {name} cannot be used")]
-    Secret { name: SecretName, source: SecretError },
-    #[error("Secret {name} holds no private key; the key TRITON_KEY_MATERIAL is missing")]
-    NoKey { name: SecretName },
     #[error("cannot read {file}")]
     Ca { file: String, source: std::io::Error },
 }
@@ -62,25 +50,6 @@ pub(super) async fn of_user(user: &User, purpose: Purpose) -> Result<Settled, Fa
     }
     let signature = unlock(&mut config, purpose).await?;
     Ok(Settled { config, signature, cmon: None })
-}
-
-/// The settings in a Secret.
-pub(super) async fn of_secret(name: &SecretName, secret: &Secret) -> Result<Settled, Fatal> {
-    let wrong = |source| Fatal::failure(SettingsError::Secret { name: name.clone(), source });
-    let contents = read(secret).map_err(wrong)?;
-    let mut config = Config::load(&contents.environment, None).map_err(Fatal::failure)?;
-    if matches!(config.key, KeySource::Search { .. }) {
-        return Err(Fatal::failure(SettingsError::NoKey { name: name.clone() }));
-    }
-    config.tls.ca = contents.ca.map(CaSource::Pem);
-    let signature = config.authenticator().await.map_err(Fatal::failure)?;
-    let text = |key: &str| {
-        let value = secret.data.as_ref()?.get(key)?;
-        String::from_utf8(value.0.clone()).ok()
-    };
-    let cmon = text(CMON_CERTIFICATE).zip(text(CMON_KEY));
-    let cmon = cmon.map(|(certificate_pem, key)| ClientIdentity { certificate_pem, key_pem: key.into() });
-    Ok(Settled { config, signature: Arc::new(signature), cmon })
 }
 
 /// Finds the key, and asks for its passphrase when it is encrypted.

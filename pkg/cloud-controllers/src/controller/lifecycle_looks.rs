@@ -17,11 +17,14 @@ use triton::{Client, Kind};
 
 use super::cluster::Cluster;
 use super::records::{Record, Records};
+use super::rehearsal::Rehearsal;
 use super::writer::{Change, NodeWriter};
 use super::{Name, say};
+use crate::explain::life_step;
+use crate::identity::Identity;
 use crate::instances::Known;
 use crate::node::Note;
-use crate::node_lifecycle::{Absence, Census, Limits, Observed, Pace, Proof, Step, deleting, plan};
+use crate::node_lifecycle::{Absence, Census, Limits, Observed, Pace, Plan, Proof, Step, deleting, plan};
 
 /// Deletes Nodes whose machine is gone, and taints those whose machine is shut down.
 pub(super) struct LifecycleController {
@@ -35,9 +38,14 @@ pub(super) struct LifecycleController {
     limits: Limits,
     pace: Mutex<Pace>,
     deletions: IntCounterVec,
+    rehearsal: Option<Rehearsal>,
 }
 
 impl LifecycleController {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is one thing that the controller has; it is called once"
+    )]
     pub(super) fn new(
         cluster: Arc<Cluster>,
         queue: Queue<Name>,
@@ -46,6 +54,7 @@ impl LifecycleController {
         triton: Client,
         limits: Limits,
         metrics: &Metrics,
+        rehearsal: Option<Rehearsal>,
     ) -> Result<Self, MetricsError> {
         let deletions = metrics.counters(
             "node_lifecycle_controller_deletions_total",
@@ -54,7 +63,7 @@ impl LifecycleController {
         )?;
         let triton = triton.with_priority(Priority::Safety);
         let (records, pace) = (Records::default(), Mutex::default());
-        Ok(Self { cluster, queue, records, writer, events, triton, limits, pace, deletions })
+        Ok(Self { cluster, queue, records, writer, events, triton, limits, pace, deletions, rehearsal })
     }
 
     pub(super) fn queue(&self) -> &Queue<Name> {
@@ -81,25 +90,22 @@ impl LifecycleController {
             // Counting is only needed where a Node may go.
             Known::Gone { .. } | Known::Unknown => self.cluster.census(name),
         };
-        let pace = self.pace().clone();
-        let plan = plan(&Observed {
-            node: &node,
-            identity: &identity,
-            known: &known,
-            absence: record.memory,
-            clean_list: self.cluster.clean_list(),
-            census,
-            limits: self.limits,
-            pace: &pace,
-            now: Instant::now(),
-        });
+        let plan = self.plan(&node, &identity, &known, record.memory, census);
         for note in record.news(plan.notes) {
             say(&self.events, &node, "Delete", &note);
         }
         if let Some(again) = plan.again {
             self.queue.ask_at(name, again);
         }
-        match plan.step {
+        let mut step = plan.step;
+        if let Some(rehearsal) = &self.rehearsal {
+            let told = step.as_ref().and_then(life_step);
+            if told.is_some() {
+                step = None;
+            }
+            rehearsal.tell("node-lifecycle", name, told.into_iter().collect());
+        }
+        match step {
             Some(Step::Delete(proof)) => self.delete(name, &node, proof, census, &mut record).await,
             Some(Step::Taints(taints)) => self.taint(name, &node, &taints, &mut record).await,
             Some(Step::Read(id)) => self.read(name, id, &mut record).await,
@@ -107,6 +113,29 @@ impl LifecycleController {
             None => record.succeeded(),
         }
         self.records.put(name, record);
+    }
+
+    /// The plan for a Node's life, of which `absence` is remembered.
+    pub(super) fn plan(
+        &self,
+        node: &Node,
+        identity: &Identity,
+        known: &Known,
+        absence: Absence,
+        census: Census,
+    ) -> Plan {
+        let pace = self.pace().clone();
+        plan(&Observed {
+            node,
+            identity,
+            known,
+            absence,
+            clean_list: self.cluster.clean_list(),
+            census,
+            limits: self.limits,
+            pace: &pace,
+            now: Instant::now(),
+        })
     }
 
     async fn delete(
@@ -167,7 +196,7 @@ impl LifecycleController {
     }
 
     /// Reads an instance for proof, and lets the store have the answer.
-    async fn read(&self, name: &Name, id: InstanceId, record: &mut Record<Absence>) {
+    pub(super) async fn read(&self, name: &Name, id: InstanceId, record: &mut Record<Absence>) {
         let begun = Instant::now();
         match self.triton.get_instance(id).await {
             Ok(found) => {

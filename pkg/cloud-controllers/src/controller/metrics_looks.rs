@@ -22,6 +22,7 @@ use triton::{Client, Kind};
 
 use super::cluster::Cluster;
 use super::records::Record;
+use super::rehearsal::Rehearsal;
 use super::say;
 use super::scrape_looks::ScrapeSettings;
 use crate::metrics::discovery::{Cmon, targets};
@@ -101,6 +102,7 @@ pub(super) struct MetricsController {
     group: String,
     /// What has been said of each instance.
     said: Mutex<BTreeMap<InstanceId, NoChange>>,
+    rehearsal: Option<Rehearsal>,
 }
 
 impl MetricsController {
@@ -111,11 +113,12 @@ impl MetricsController {
         triton: Client,
         claim: Claim,
         settings: MetricsSettings,
+        rehearsal: Option<Rehearsal>,
     ) -> Self {
         let group = group(&settings.cluster);
         let discovery = Discovery { cluster, name: settings.cluster.into(), cmon: Arc::default() };
         let triton = triton.with_priority(Priority::Refresh);
-        Self { discovery, changed, events, triton, claim, group, said: Mutex::default() }
+        Self { discovery, changed, events, triton, claim, group, said: Mutex::default(), rehearsal }
     }
 
     pub(super) fn discovery(&self) -> Discovery {
@@ -180,6 +183,16 @@ impl MetricsController {
         self.tell(&machines, &refusals);
         let mut all = Ok(());
         for write in writes {
+            if let Some(rehearsal) = &self.rehearsal {
+                let id = write.id.to_string();
+                let step = match &write.change {
+                    Change::Same => None,
+                    Change::Set(groups) => Some(format!("tag instance {id}: {CMON_GROUPS}={groups}")),
+                    Change::Remove => Some(format!("tag instance {id}: no {CMON_GROUPS}")),
+                };
+                rehearsal.tell("metrics", &id, step.into_iter().collect());
+                continue;
+            }
             if self.claim.check().is_err() {
                 break;
             }

@@ -10,12 +10,14 @@
 mod balancer_actor;
 mod balancer_looks;
 mod cluster;
+mod explain;
 mod lean;
 mod lifecycle_looks;
 mod matches;
 mod metrics_looks;
 mod node_looks;
 mod records;
+mod rehearsal;
 mod route_looks;
 mod scrape_looks;
 mod service_looks;
@@ -48,10 +50,12 @@ use triton::reflector::Store;
 use self::balancer_looks::BalancerController;
 pub use self::balancer_looks::BalancerSettings;
 use self::cluster::Cluster;
+pub use self::explain::ExplainError;
 use self::lifecycle_looks::LifecycleController;
 use self::metrics_looks::MetricsController;
 pub use self::metrics_looks::{Discovery, MetricsSettings};
 use self::node_looks::NodeController;
+use self::rehearsal::Rehearsal;
 use self::route_looks::RouteController;
 pub use self::route_looks::RouteSettings;
 use self::scrape_looks::ScrapeKeeper;
@@ -194,6 +198,10 @@ impl Controllers {
             Arc::new(Cluster::new(nodes, parts.instances.clone(), networks, settings.place.clone()));
 
         let recorder = |name: &str| -> Result<EventRecorder, ClientsError> {
+            // Who only looks tells nobody.
+            if parts.claim.only_looks() {
+                return Ok(EventRecorder::muted());
+            }
             let client = parts.clients.client(name, Priority::Background)?;
             let reporter = Reporter { controller: name.to_owned(), instance: parts.identity.clone() };
             Ok(EventRecorder::start(client, reporter, Timestamp::now))
@@ -201,6 +209,10 @@ impl Controllers {
         let writer = |name: &'static str, priority| -> Result<writer::NodeWriter, ClientsError> {
             let client = parts.clients.leading(name, priority, &parts.claim)?;
             Ok(writer::NodeWriter::new(client, name))
+        };
+        let rehearsal = match parts.claim.only_looks() {
+            false => None,
+            true => Some(Rehearsal::new(parts.metrics)?),
         };
         let node = match has(Kind::Node) {
             false => None,
@@ -210,6 +222,7 @@ impl Controllers {
                 writer(NODE_CONTROLLER, Priority::Normal)?,
                 recorder(NODE_CONTROLLER)?,
                 parts.metrics,
+                rehearsal.clone(),
             )?)),
         };
         let service = match has(Kind::Service) {
@@ -226,10 +239,18 @@ impl Controllers {
                     triton.clone(),
                     claim.clone(),
                     settings.services.balancers.clone(),
+                    rehearsal.clone(),
                 ));
-                let service =
-                    ServiceController::new(view, balancers, writer, events, triton, claim, parts.metrics)?;
-                Some(Arc::new(service))
+                Some(Arc::new(ServiceController::new(
+                    view,
+                    balancers,
+                    writer,
+                    events,
+                    triton,
+                    claim,
+                    parts.metrics,
+                    rehearsal.clone(),
+                )?))
             }
         };
         let lifecycle = match has(Kind::NodeLifecycle) {
@@ -242,6 +263,7 @@ impl Controllers {
                 parts.triton.clone(),
                 settings.limits,
                 parts.metrics,
+                rehearsal.clone(),
             )?)),
         };
         let route = match has(Kind::Route) {
@@ -255,9 +277,12 @@ impl Controllers {
                 parts.claim.clone(),
                 settings.route.clone(),
                 parts.metrics,
+                rehearsal.clone(),
             )?),
         };
-        let scrape = match settings.metrics.scrape.clone().filter(|_| has(Kind::Metrics)) {
+        // Who only looks does not keep objects for others.
+        let keeps = has(Kind::Metrics) && rehearsal.is_none();
+        let scrape = match settings.metrics.scrape.clone().filter(|_| keeps) {
             None => None,
             Some(scrape) => {
                 let client = parts.clients.leading(METRICS_CONTROLLER, Priority::Background, &parts.claim)?;
@@ -273,6 +298,7 @@ impl Controllers {
                 parts.triton,
                 parts.claim.clone(),
                 settings.metrics.clone(),
+                rehearsal,
             )),
         };
         Ok(Self {
@@ -304,14 +330,16 @@ impl Controllers {
     }
 
     async fn lead(&self) {
-        if self.claim.held().await.is_err() {
+        // Who only looks does so without leading, and writes nothing.
+        let only_looks = self.claim.only_looks();
+        if !only_looks && self.claim.held().await.is_err() {
             return;
         }
         self.caches.synced().await;
         tracing::info!(nodes = self.cluster.names().len(), "looking after nodes");
         let at_once = self.settings.looks_at_once;
         tokio::select! {
-            () = self.claim.lapsed() => {}
+            () = self.claim.lapsed(), if !only_looks => {}
             () = work(self.node.as_ref().map(|it| it.work(at_once))) => {}
             () = work(self.lifecycle.as_ref().map(|it| it.work(at_once))) => {}
             () = work(self.service.as_ref().map(|it| it.work(self.settings.services.looks_at_once))) => {}

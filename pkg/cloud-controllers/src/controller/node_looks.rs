@@ -14,8 +14,12 @@ use tokio::time::Instant;
 
 use super::cluster::Cluster;
 use super::records::{Outdated, Records};
+use super::rehearsal::Rehearsal;
 use super::writer::{Change, NodeWriter};
 use super::{Name, say};
+use crate::explain::node_step;
+use crate::identity::Identity;
+use crate::instances::Known;
 use crate::node::{Memory, Observed, Step, plan};
 
 /// The framework's: 1, 4, 16, … 1024 s (Kubernetes reference 2.3).
@@ -30,6 +34,7 @@ pub(super) struct NodeController {
     events: EventRecorder,
     taint_delay: Histogram,
     sync_delay: Histogram,
+    rehearsal: Option<Rehearsal>,
 }
 
 /// Why a step was not done.
@@ -61,6 +66,7 @@ impl NodeController {
         writer: NodeWriter,
         events: EventRecorder,
         metrics: &Metrics,
+        rehearsal: Option<Rehearsal>,
     ) -> Result<Self, MetricsError> {
         let taint_delay = metrics.histogram(
             "node_controller_cloud_provider_taint_removal_delay_seconds",
@@ -72,7 +78,8 @@ impl NodeController {
             "Seconds from the creation of a Node until it was initialised.",
             &BUCKETS,
         )?;
-        Ok(Self { cluster, queue, records: Records::default(), writer, events, taint_delay, sync_delay })
+        let records = Records::default();
+        Ok(Self { cluster, queue, records, writer, events, taint_delay, sync_delay, rehearsal })
     }
 
     pub(super) fn queue(&self) -> &Queue<Name> {
@@ -97,17 +104,7 @@ impl NodeController {
             self.queue.ask_at(name, until);
             return self.records.put(name, record);
         }
-        let networks = self.cluster.networks().known();
-        let plan = plan(&Observed {
-            node: &node,
-            identity: &identity,
-            known: &known,
-            networks: &networks,
-            place: self.cluster.place(),
-            memory: record.memory,
-            now: Instant::now(),
-            wall: Timestamp::now(),
-        });
+        let plan = self.observed(&node, &identity, &known, record.memory, plan);
         record.memory = plan.memory;
         for note in record.news(plan.notes) {
             say(&self.events, &node, "Initialize", &note);
@@ -115,10 +112,16 @@ impl NodeController {
         if let Some(again) = plan.again {
             self.queue.ask_at(name, again);
         }
-        match self.perform(name, &node, &plan.steps, &mut record.outdated).await {
+        let (mut steps, mut done) = (plan.steps, plan.done);
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.tell("node", name, steps.iter().filter_map(node_step).collect());
+            steps.retain(|step| node_step(step).is_none());
+            done = None;
+        }
+        match self.perform(name, &node, &steps, &mut record.outdated).await {
             Ok(()) => {
                 record.succeeded();
-                if let Some(note) = &plan.done {
+                if let Some(note) = &done {
                     say(&self.events, &node, "Initialize", note);
                     self.measure(&node);
                 }
@@ -133,6 +136,28 @@ impl NodeController {
             }
         }
         self.records.put(name, record);
+    }
+
+    /// What a plan, or an explanation of it, is made of.
+    pub(super) fn observed<R>(
+        &self,
+        node: &Node,
+        identity: &Identity,
+        known: &Known,
+        memory: Memory,
+        look: impl FnOnce(&Observed<'_>) -> R,
+    ) -> R {
+        let networks = self.cluster.networks().known();
+        look(&Observed {
+            node,
+            identity,
+            known,
+            networks: &networks,
+            place: self.cluster.place(),
+            memory,
+            now: Instant::now(),
+            wall: Timestamp::now(),
+        })
     }
 
     async fn perform(

@@ -20,6 +20,7 @@ use triton::id::NetworkId;
 use triton::types::{ListNetworks, Network, UpdateFabricNetwork};
 
 use super::cluster::Cluster;
+use super::rehearsal::Rehearsal;
 use super::say;
 use super::writer::NodeWriter;
 use crate::instances::Known;
@@ -69,6 +70,7 @@ pub(super) struct RouteController {
     settings: RouteSettings,
     syncs: IntCounter,
     seen: Mutex<Seen>,
+    rehearsal: Option<Rehearsal>,
 }
 
 /// What is remembered between looks. Losing it is safe.
@@ -116,13 +118,14 @@ impl RouteController {
         claim: Claim,
         settings: RouteSettings,
         metrics: &Metrics,
+        rehearsal: Option<Rehearsal>,
     ) -> Result<Self, MetricsError> {
         let syncs = metrics.counter(
             "route_controller_route_sync_total",
             "How often the routes of all fabric networks were compared with what they should be.",
         )?;
         let (triton, seen) = (triton.with_priority(Priority::Status), Mutex::default());
-        Ok(Self { cluster, changed, writer, events, triton, claim, settings, syncs, seen })
+        Ok(Self { cluster, changed, writer, events, triton, claim, settings, syncs, seen, rehearsal })
     }
 
     /// Looks when something has changed, and again and again, for ever.
@@ -231,6 +234,15 @@ impl RouteController {
             let fresh = self.triton.get_fabric_network(vlan, id).await.map_err(failed("read"))?;
             let change = change(&fresh);
             let Some(routes) = change.routes else { return Ok(fresh) };
+            if let Some(rehearsal) = &self.rehearsal {
+                let step = |verb, nets: &BTreeSet<IpNet>| {
+                    let nets: Vec<String> = nets.iter().map(ToString::to_string).collect();
+                    (!nets.is_empty()).then(|| format!("{verb} routes of network {id}: {}", nets.join(", ")))
+                };
+                let steps = [step("set", &change.set), step("remove", &change.removed)];
+                rehearsal.tell("route", &id.to_string(), steps.into_iter().flatten().collect());
+                return Ok(fresh);
+            }
             self.claim.check()?;
             tracing::info!(network = %id, set = ?change.set, removed = ?change.removed, "writing routes");
             let update = UpdateFabricNetwork { routes: Some(routes), ..UpdateFabricNetwork::default() };
@@ -249,6 +261,9 @@ impl RouteController {
 
     /// Says on a Node how it stands.
     async fn tell(&self, node: &Node, wishes: &[Wish], standing: &Standing, took: Duration) {
+        if self.rehearsal.is_some() {
+            return;
+        }
         let name = node.metadata.name.as_deref().unwrap_or_default();
         let said = match standing {
             Standing::Missing(why) => {

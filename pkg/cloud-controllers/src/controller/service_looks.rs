@@ -24,9 +24,11 @@ use triton::{Client, Kind};
 
 use super::balancer_looks::BalancerController;
 use super::records::{Record, Records};
+use super::rehearsal::Rehearsal;
 use super::say;
 use super::service_view::{GATHER, View};
 use super::service_writer::ServiceWriter;
+use crate::explain::{instance_step, status_steps};
 use crate::service::backends::Backends;
 use crate::service::board::Members;
 use crate::service::hostname::Names;
@@ -43,7 +45,7 @@ const DOUBT: Duration = Duration::from_secs(5);
 
 /// Keeps Services in CNS.
 pub(super) struct ServiceController {
-    view: Arc<View>,
+    pub(super) view: Arc<View>,
     balancers: Arc<BalancerController>,
     records: Records<Memory, ServiceKey>,
     instance_records: Records<instance::Memory, InstanceId>,
@@ -53,6 +55,7 @@ pub(super) struct ServiceController {
     claim: Claim,
     syncs: IntCounter,
     updates: IntCounterVec,
+    rehearsal: Option<Rehearsal>,
 }
 
 impl ServiceController {
@@ -64,6 +67,7 @@ impl ServiceController {
         triton: Client,
         claim: Claim,
         metrics: &Metrics,
+        rehearsal: Option<Rehearsal>,
     ) -> Result<Self, MetricsError> {
         let syncs = metrics.counter(
             "service_controller_loadbalancer_sync_total",
@@ -75,14 +79,24 @@ impl ServiceController {
             &["outcome"],
         )?;
         let (records, instance_records) = (Records::default(), Records::default());
-        Ok(Self { view, balancers, records, instance_records, writer, events, triton, claim, syncs, updates })
+        Ok(Self {
+            view,
+            balancers,
+            records,
+            instance_records,
+            writer,
+            events,
+            triton,
+            claim,
+            syncs,
+            updates,
+            rehearsal,
+        })
     }
 
     /// Works for ever: looks at Services and at instances when they are due, so many at once of each.
     pub(super) async fn work(self: &Arc<Self>, at_once: usize) {
-        // Before the first decision: who carries what, and which Nodes there are.
-        self.view.see_all();
-        self.view.read_hosts();
+        self.see();
         let look_at_service = |key: ServiceKey| {
             let this = Arc::clone(self);
             async move { this.look_at_service(&key).await }
@@ -99,6 +113,12 @@ impl ServiceController {
             () = self.follow_instances() => {}
             () = self.pass() => {}
         }
+    }
+
+    /// Before the first decision: who carries what, and which Nodes there are.
+    pub(super) fn see(&self) {
+        self.view.see_all();
+        self.view.read_hosts();
     }
 
     /// Asks for a look at every Service when what matters of the Nodes changes.
@@ -137,7 +157,7 @@ impl ServiceController {
             let changed = self.view.state().board.forget(key);
             return changed.iter().for_each(|id| self.view.instances().ask(id));
         };
-        let plan = self.plan_service(key, &service, &record);
+        let plan = self.observed(key, &service, &record.memory, plan);
         record.memory = plan.memory.clone();
         if !matches!(plan.publication, Publication::Withdrawn) {
             self.syncs.inc();
@@ -152,7 +172,9 @@ impl ServiceController {
         match self.act(key, &service, &plan).await {
             Ok(()) => {
                 record.succeeded();
-                plan.done.iter().for_each(|note| self.say(&service, note));
+                // What was not written is not done.
+                let done = plan.done.iter().filter(|_| self.rehearsal.is_none());
+                done.for_each(|note| self.say(&service, note));
             }
             Err(error) => {
                 if !plan.learn.is_empty() {
@@ -169,7 +191,14 @@ impl ServiceController {
         self.records.put(key, record);
     }
 
-    fn plan_service(&self, key: &ServiceKey, service: &Service, record: &Record<Memory>) -> Plan {
+    /// What a plan, or an explanation of it, is made of.
+    pub(super) fn observed<R>(
+        &self,
+        key: &ServiceKey,
+        service: &Service,
+        memory: &Memory,
+        look: impl FnOnce(&Observed<'_>) -> R,
+    ) -> R {
         let directory = self.view.directory();
         let name = directory.name(key).ok_or_else(|| self.view.nameless(key, &directory));
         let carriers = name.as_ref().map(|name| self.view.carriers(name)).unwrap_or_default();
@@ -178,7 +207,7 @@ impl ServiceController {
             let state = self.view.state();
             (Arc::clone(&state.hosts), state.networks.clone())
         };
-        plan(&Observed {
+        look(&Observed {
             service,
             exposure: exposure(service, self.view.default_load_balancer()),
             name,
@@ -188,14 +217,14 @@ impl ServiceController {
             carriers: &carriers,
             leftovers: &self.view.leftovers(service, &directory),
             networks: &networks,
-            memory: &record.memory,
+            memory,
             now: Instant::now(),
             wall: Timestamp::now(),
         })
     }
 
     /// Tells the instances what was decided.
-    fn publish(&self, key: &ServiceKey, service: &Service, publication: Publication) {
+    pub(super) fn publish(&self, key: &ServiceKey, service: &Service, publication: Publication) {
         let members = match publication {
             Publication::AsItIs => return,
             Publication::Members(members) => members,
@@ -216,7 +245,10 @@ impl ServiceController {
     }
 
     async fn act(&self, key: &ServiceKey, service: &Service, plan: &Plan) -> Result<(), StepError> {
-        if let Some(change) = &plan.status {
+        if let Some(rehearsal) = &self.rehearsal {
+            let steps = plan.status.iter().flat_map(status_steps).collect();
+            rehearsal.tell("service", &key.to_string(), steps);
+        } else if let Some(change) = &plan.status {
             self.writer.patch(key, service, change).await?;
         }
         if !plan.learn.is_empty() {
@@ -236,7 +268,7 @@ impl ServiceController {
     }
 
     /// Learns the names of networks. Those that have none yet are asked again another time.
-    async fn learn(&self, ids: &[NetworkId]) -> Result<(), StepError> {
+    pub(super) async fn learn(&self, ids: &[NetworkId]) -> Result<(), StepError> {
         for id in ids {
             let network = match self.triton.with_priority(Priority::Status).get_network(*id).await {
                 Ok(network) => network,
@@ -252,7 +284,7 @@ impl ServiceController {
         Ok(())
     }
 
-    async fn read(&self, id: InstanceId) -> Result<(), StepError> {
+    pub(super) async fn read(&self, id: InstanceId) -> Result<(), StepError> {
         let begun = Instant::now();
         let found = self.triton.with_priority(Priority::Status).get_instance(id).await;
         match found.map_err(StepError::Instance)? {
@@ -285,16 +317,7 @@ impl ServiceController {
             // A pod's: the virtual kubelet writes it.
             return;
         }
-        let fates = self.view.fates(id);
-        let entries = self.view.state().board.entries_of(id);
-        let plan = instance::plan(&instance::Observed {
-            tags: &entry.expected().tags,
-            cluster: self.view.cluster_name(),
-            entries: &entries,
-            fates: &fates,
-            memory: &record.memory,
-            now: Instant::now(),
-        });
+        let plan = self.plan_instance(id, &entry.expected().tags, &record.memory);
         record.memory = plan.memory.clone();
         if let Some(again) = plan.again {
             self.view.instances().ask_at(&id, again);
@@ -314,8 +337,32 @@ impl ServiceController {
         self.instance_records.put(&id, record);
     }
 
+    /// The plan for an instance that has these tags.
+    pub(super) fn plan_instance(
+        &self,
+        id: InstanceId,
+        tags: &Tags,
+        memory: &instance::Memory,
+    ) -> instance::Plan {
+        let fates = self.view.fates(id);
+        let entries = self.view.state().board.entries_of(id);
+        instance::plan(&instance::Observed {
+            tags,
+            cluster: self.view.cluster_name(),
+            entries: &entries,
+            fates: &fates,
+            memory,
+            now: Instant::now(),
+        })
+    }
+
     /// Writes what a plan says; each write is noted, so that the next plan does not repeat it.
     async fn write(&self, id: InstanceId, plan: &instance::Plan) -> Result<(), StepError> {
+        if let Some(rehearsal) = &self.rehearsal {
+            let name = id.to_string();
+            rehearsal.tell("service", &name, instance_step(&name, plan).into_iter().collect());
+            return Ok(());
+        }
         if plan.set.is_empty() && plan.remove.is_empty() {
             return Ok(());
         }
@@ -384,7 +431,7 @@ impl ServiceController {
 
 /// Why a step was not done.
 #[derive(Debug, thiserror::Error)]
-enum StepError {
+pub(super) enum StepError {
     #[error("cannot write the Service")]
     Kube(#[from] ApiError),
     #[error("cannot learn the names that CNS has for a network")]

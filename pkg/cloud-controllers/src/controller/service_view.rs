@@ -104,6 +104,11 @@ impl View {
         self.services.get(&ObjectRef::new(&key.name).within(&key.namespace))
     }
 
+    /// All Services.
+    pub(super) fn services(&self) -> Vec<Arc<Service>> {
+        self.services.state()
+    }
+
     /// The slices of a Service.
     pub(super) fn slices(&self, key: &ServiceKey) -> Vec<Arc<EndpointSlice>> {
         let names = self.news.told().slices.get(key).cloned().unwrap_or_default();

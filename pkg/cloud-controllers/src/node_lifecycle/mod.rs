@@ -18,5 +18,6 @@ mod tests;
 
 pub use self::absence::Absence;
 pub use self::pace::{DELETION_SHARE, DELETIONS_PER_MINUTE, Limits, Pace, Share};
+pub(crate) use self::plan::is_ready;
 pub use self::plan::{Census, Observed, Plan, Step, Witness, deleting, plan};
 pub use triton::reflector::{NOT_FOUND_APART, Proof};

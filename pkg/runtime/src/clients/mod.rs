@@ -16,8 +16,8 @@ mod source;
 
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::header::USER_AGENT;
+use http::{HeaderName, HeaderValue};
 use kube::Config;
 use kube::client::ClientBuilder;
 
@@ -111,6 +111,17 @@ impl Clients {
     pub fn through(client: kube::Client, program: &str, limits: Limits) -> Self {
         let nowhere = Config::new(http::Uri::from_static("http://in-process"));
         Self { through: Some(client), ..Self::from_config(nowhere, program, limits) }
+    }
+
+    /// The same, on behalf of another user: for tools, which look at what a process may do. Needs the right to impersonate.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientsError::Name`]: the name cannot be sent.
+    pub fn acting_as(mut self, user: &str) -> Result<Self, ClientsError> {
+        let name = HeaderValue::try_from(user).map_err(|_| ClientsError::Name { name: user.to_owned() })?;
+        self.config.headers.push((HeaderName::from_static("impersonate-user"), name));
+        Ok(self)
     }
 
     /// The process's limiter, for metrics.

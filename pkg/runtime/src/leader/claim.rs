@@ -82,6 +82,11 @@ impl Claim {
         Self { tenure, _alone: Some(std::sync::Arc::new(sender)) }
     }
 
+    /// Whether this is the claim of a process that only looks: it never becomes valid.
+    pub fn only_looks(&self) -> bool {
+        self._alone.is_some() && self.tenure.borrow().validity == Validity::Never
+    }
+
     /// Whether this process may act now.
     pub fn is_valid(&self) -> bool {
         self.tenure.borrow().validity.holds(Instant::now())

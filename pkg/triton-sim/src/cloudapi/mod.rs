@@ -27,6 +27,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use triton::id::{AccountId, InstanceId, NetworkId};
 
 use crate::engine::Engine;
@@ -74,6 +75,8 @@ pub(crate) struct ApiSettings {
     pub(crate) datacenters: BTreeMap<String, String>,
     /// How far the clocks of clients may be off.
     pub(crate) clock_skew: Duration,
+    /// How far its clock is ahead of this machine's.
+    pub(crate) clock_ahead: SignedDuration,
 }
 
 /// What all requests share.

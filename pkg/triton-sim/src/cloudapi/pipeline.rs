@@ -56,7 +56,7 @@ impl Handler for CloudApi {
         let reply = answer.unwrap_or_else(Reply::from);
         tally.answered(reply.status);
         let envelope = Envelope {
-            now: self.engine.now(),
+            now: shifted(&self, self.engine.now()),
             request_id: &request_id,
             version,
             milliseconds: started.elapsed().as_millis(),
@@ -166,7 +166,7 @@ async fn answer(api: &Arc<CloudApi>, exchange: Exchange<'_>) -> Answer {
     let Exchange { mut parts, body, mut params, route, version, peer, decision } = exchange;
     check_accept(&parts.headers)?;
     // The clocks of clients are those of the machine, whatever time it is in the data centre.
-    let authorization = auth::read(&parts.headers, Timestamp::now(), api.settings.clock_skew)?;
+    let authorization = auth::read(&parts.headers, shifted(api, Timestamp::now()), api.settings.clock_skew)?;
     let target = raw_target(&parts).to_owned();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     params.merge_form(query);
@@ -206,6 +206,11 @@ async fn answer(api: &Arc<CloudApi>, exchange: Exchange<'_>) -> Answer {
         return endpoints::watch(&call).await;
     }
     endpoints::dispatch(&call)
+}
+
+/// What a clock that is as wrong as CloudAPI's shows at this time.
+fn shifted(api: &CloudApi, time: Timestamp) -> Timestamp {
+    time.checked_add(api.settings.clock_ahead).unwrap_or(time)
 }
 
 fn check_maintenance(api: &CloudApi) -> Result<(), ApiError> {

@@ -1,5 +1,7 @@
 //! The account, its limits and configuration, and the data centre around it (reference 2.8).
 
+use std::time::SystemTime;
+
 use http::StatusCode;
 
 use super::{Call, Client};
@@ -13,6 +15,15 @@ impl Client {
     /// The account. The cheapest call that proves that URL, account and key fit together.
     pub async fn get_account(&self) -> Result<Account> {
         self.send(Call::get("GetAccount", "the account")).await?.object()
+    }
+
+    /// What time CloudAPI has it, in whole seconds; `None` where it does not say. It refuses signatures that are more than
+    /// 300 s off (reference 1.1).
+    ///
+    /// # Errors
+    /// [`ClockSkew`](crate::Kind::ClockSkew) when this machine's clock is further off; the message says by how much.
+    pub async fn get_clock(&self) -> Result<Option<SystemTime>> {
+        Ok(self.send(datacenters()).await?.server_date())
     }
 
     /// Changes the account, and answers with it.

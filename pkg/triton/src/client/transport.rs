@@ -65,6 +65,11 @@ impl Reply {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
+
+    /// The server's clock when it answered.
+    pub(crate) fn server_date(&self) -> Option<SystemTime> {
+        answer::server_date(&self.headers)
+    }
 }
 
 /// A failed attempt with what the server asked for.

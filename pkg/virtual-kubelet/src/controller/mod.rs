@@ -10,6 +10,7 @@
 mod act;
 mod commands;
 mod departed;
+mod explain;
 mod hold;
 mod hooks;
 mod look;

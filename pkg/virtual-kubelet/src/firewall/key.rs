@@ -3,19 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use provider::digest;
 use provider::names::tag;
+use provider::rule_mark::prefix;
 
 use crate::pod::Protocol;
 
-/// What every description of ours begins with.
-const PREFIX: &str = "k8s:";
-
 /// The longest description that CloudAPI takes, in bytes (reference 2.21 says characters; fewer is safe).
 const MAX_DESCRIPTION: usize = 255;
-
-/// The longest cluster name that is part of a description as it is. With it, everything but the name of a group fits.
-const MAX_CLUSTER: usize = 63;
 
 /// The tag, and its value, by which rules find their instances.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,13 +84,6 @@ pub(super) fn membership_of(description: &str, cluster: &str) -> Option<Membersh
     }
 }
 
-/// What the descriptions of a cluster's rules begin with.
-fn prefix(cluster: &str) -> String {
-    // A digest begins with an equals sign, so that no plain name is the same.
-    let plain = cluster.len() <= MAX_CLUSTER && !cluster.contains(':') && !cluster.starts_with('=');
-    if plain { format!("{PREFIX}{cluster}:") } else { format!("{PREFIX}={}:", digest::short([cluster])) }
-}
-
 fn word(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Tcp => "tcp",
@@ -114,6 +101,7 @@ fn cut(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use provider::digest;
 
     use super::*;
 

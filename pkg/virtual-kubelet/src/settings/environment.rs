@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 
+use clap::Parser;
 use runtime::config::{ConfigError, load_from};
 
-use super::{Flags, PREFIX};
+use super::PREFIX;
 
 /// Our variable and the original's of the same meaning (reference, Kubernetes D 1.1 and C 2.1). Ours wins.
 const ORIGINAL: [(&str, &str); 7] = [
@@ -22,11 +23,12 @@ fn original(name: &str) -> Option<&'static str> {
 }
 
 /// Loads the flags. An error names the variable that was set, not the one that it stands for.
-pub(super) fn flags<A>(
+pub(super) fn flags<T, A>(
     arguments: A,
     environment: impl Fn(&str) -> Option<OsString>,
-) -> Result<Flags, ConfigError>
+) -> Result<T, ConfigError>
 where
+    T: Parser,
     A: IntoIterator,
     A::Item: Into<OsString>,
 {

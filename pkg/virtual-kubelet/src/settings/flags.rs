@@ -24,6 +24,9 @@ const KUBELET_PORT: &str = "10250";
 /// A node whose pods are Triton instances
 #[derive(Debug, Clone, Parser)]
 #[command(name = PROGRAM, version)]
+#[command(
+    after_help = "As first words: doctor checks all that the program needs; explain shows what would be done about a pod. Each has its own --help"
+)]
 // Go's client defaults would be the wall that users of the original met first (reference, Kubernetes F): a pod costs about
 // four requests, and a thousand of them should be a matter of seconds. The API server protects itself.
 #[command(

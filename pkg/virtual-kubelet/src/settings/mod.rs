@@ -12,6 +12,7 @@ mod virtual_node;
 
 use std::ffi::OsString;
 
+use clap::Parser;
 use provider::credentials::SecretName;
 use runtime::config::ConfigError;
 use runtime::exit::Fatal;
@@ -113,7 +114,31 @@ impl Settings {
         A: IntoIterator,
         A::Item: Into<OsString>,
     {
-        let flags = environment::flags(arguments, &environment)?;
+        let flags: Flags = environment::flags(arguments, &environment)?;
+        Self::of(flags, environment, triton)
+    }
+
+    /// Loads the settings of a sub-command, whose flags are those of the process and some of its own: `flags` says which
+    /// are the process's.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`]; among them the text of `--help` and `--version` as [`ConfigError::Shown`].
+    pub fn load_sub_command<T: Parser>(
+        arguments: impl IntoIterator<Item = OsString>,
+        flags: impl Fn(&T) -> &Flags,
+    ) -> Result<(T, Self), SettingsError> {
+        let environment = |name: &str| std::env::var_os(name);
+        let own: T = environment::flags(arguments, environment)?;
+        let settings = Self::of(flags(&own).clone(), environment, &Environment::from_process())?;
+        Ok((own, settings))
+    }
+
+    fn of(
+        flags: Flags,
+        environment: impl Fn(&str) -> Option<OsString>,
+        triton: &Environment,
+    ) -> Result<Self, SettingsError> {
         let file = match &flags.provider_config {
             Some(path) => ProviderFile::read(path)?,
             None => ProviderFile::default(),

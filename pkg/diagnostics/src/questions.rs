@@ -1,7 +1,7 @@
 //! The calls of the checks. None changes anything.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use runtime::exit::one_line;
 use triton::auth::Authenticate;
@@ -12,25 +12,38 @@ use triton::config::Endpoint;
 use triton::types::{ListImages, ListInstances, ListNetworks, ListPackages};
 use triton::{Client, Error, Kind};
 
-use super::findings::{self, Finding};
-use super::settings::Settled;
+use crate::account;
+use crate::clock;
+use crate::finding::{Finding, Level};
+use crate::settled::Settled;
 
 /// A person waits.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What the checks found, and the certificate that they made on the way.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) findings: Vec<Finding>,
-    pub(super) cmon: Option<ClientIdentity>,
+pub struct Found {
+    /// A line each.
+    pub findings: Vec<Finding>,
+    /// The client certificate for CMON, where one was there or was made.
+    pub cmon: Option<ClientIdentity>,
 }
 
-/// Asks everything; with `cmon` CMON, too, for which a certificate is made unless there is one.
-pub(super) async fn ask(settled: &Settled, cmon: bool) -> Found {
+/// What is asked beside what everybody needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope {
+    /// Ask CMON, too; a certificate is made unless there is one.
+    pub cmon: bool,
+    /// How good it is when CNS is off.
+    pub cns_off: Level,
+}
+
+/// Asks everything. What makes all else pointless ends it.
+pub async fn ask(settled: &Settled, scope: Scope) -> Found {
     let mut found = Found::default();
     let config = &settled.config;
-    found.findings.push(findings::key(settled.signature.signer().public_key()));
-    found.findings.push(findings::endpoint(config));
+    found.findings.push(account::key(settled.signature.signer().public_key()));
+    found.findings.push(account::endpoint(config));
     let signature = Arc::clone(&settled.signature) as Arc<dyn Authenticate>;
     let built = match Client::configured_with(config, signature) {
         Ok(builder) => builder.deadline(DEADLINE).build().map_err(|error| one_line(&error)),
@@ -43,20 +56,21 @@ pub(super) async fn ask(settled: &Settled, cmon: bool) -> Found {
             return found;
         }
     };
-    let account = client.get_account().await;
-    found.findings.push(findings::account(&account, config));
-    if account.as_ref().is_err_and(|error| error.kind() != Kind::Forbidden) {
+    let asked = client.get_account().await;
+    found.findings.push(account::account(&asked, config));
+    if asked.as_ref().is_err_and(|error| error.kind() != Kind::Forbidden) {
         return found;
     }
-    found.findings.extend(account.as_ref().ok().map(findings::cns));
-    found.findings.push(findings::datacenter(&client.get_datacenter_name().await));
+    found.findings.extend(asked.as_ref().ok().map(|account| account::cns(account, scope.cns_off)));
+    found.findings.push(ask_clock(&client).await);
+    found.findings.push(account::datacenter(&client.get_datacenter_name().await));
     match client.get_limits().await {
-        Ok(limits) => found.findings.extend(findings::limits(&limits.items)),
+        Ok(limits) => found.findings.extend(account::limits(&limits.items)),
         Err(error) => found.findings.push(Finding::warning("limits", one_line(&error))),
     }
     found.findings.extend(rights(&client).await);
-    found.findings.extend(findings::untried(config));
-    if cmon || settled.cmon.is_some() {
+    found.findings.extend(account::untried(config));
+    if scope.cmon || settled.cmon.is_some() {
         let (finding, identity) = ask_cmon(settled, &client).await;
         found.findings.push(finding);
         found.cmon = identity;
@@ -64,10 +78,20 @@ pub(super) async fn ask(settled: &Settled, cmon: bool) -> Found {
     found
 }
 
+/// Compares the clocks.
+async fn ask_clock(client: &Client) -> Finding {
+    let asked = SystemTime::now();
+    match client.get_clock().await {
+        Ok(Some(said)) => clock::clock(&clock::Reading { asked, said, answered: SystemTime::now() }),
+        Ok(None) => clock::silent(),
+        Err(error) => Finding::failure("clock", one_line(&error)),
+    }
+}
+
 /// The rights that can be tried.
 async fn rights(client: &Client) -> Vec<Finding> {
     let some = ListInstances { limit: Some(1), ..ListInstances::default() };
-    let nothing = |tried: Result<(), Error>, action, without| findings::right(action, &tried, without);
+    let nothing = |tried: Result<(), Error>, action, without| account::right(action, &tried, without);
     vec![
         nothing(
             client.list_instances(&some).await.map(drop),
@@ -104,7 +128,7 @@ async fn rights(client: &Client) -> Vec<Finding> {
 }
 
 async fn ask_cmon(settled: &Settled, client: &Client) -> (Finding, Option<ClientIdentity>) {
-    let url = match findings::cmon_url(&client.list_services().await) {
+    let url = match account::cmon_url(&client.list_services().await) {
         Ok(url) => url,
         Err(finding) => return (finding, None),
     };
@@ -140,6 +164,6 @@ async fn ask_cmon(settled: &Settled, client: &Client) -> (Finding, Option<Client
                 format!("{url} accepts the certificate and shows {} instances", discovery.containers.len());
             (Finding::ok("cmon", text), Some(identity))
         }
-        Err(error) => (findings::cmon_refused(&url, &error), Some(identity)),
+        Err(error) => (account::cmon_refused(&url, &error), Some(identity)),
     }
 }

@@ -1,6 +1,4 @@
-//! What checks find, as lines. Pure.
-
-use std::fmt;
+//! What the answers of CloudAPI come to. Pure.
 
 use runtime::exit::one_line;
 use triton::auth::{KeyKind, PublicKey};
@@ -8,55 +6,13 @@ use triton::config::Config;
 use triton::types::{Account, Limit, LimitedResource, Services};
 use triton::{Error, Kind};
 
+use crate::finding::{Finding, Level};
+
 /// Of a limit, this part may be used before somebody should think about it.
 const NEARLY_ALL: f64 = 0.9;
 
-/// How good it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
-    /// As it should be.
-    Ok,
-    /// It works, and somebody should look.
-    Warning,
-    /// It does not work.
-    Failure,
-}
-
-/// What one check finds: a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) level: Level,
-    pub(super) subject: &'static str,
-    pub(super) text: String,
-}
-
-impl Finding {
-    pub(super) fn ok(subject: &'static str, text: impl Into<String>) -> Self {
-        Self { level: Level::Ok, subject, text: text.into() }
-    }
-
-    pub(super) fn warning(subject: &'static str, text: impl Into<String>) -> Self {
-        Self { level: Level::Warning, subject, text: text.into() }
-    }
-
-    pub(super) fn failure(subject: &'static str, text: impl Into<String>) -> Self {
-        Self { level: Level::Failure, subject, text: text.into() }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = match self.level {
-            Level::Ok => "ok",
-            Level::Warning => "warning",
-            Level::Failure => "failure",
-        };
-        write!(f, "{level:<8} {}: {}", self.subject, self.text)
-    }
-}
-
 /// What signs.
-pub(super) fn key(key: &PublicKey) -> Finding {
+pub(crate) fn key(key: &PublicKey) -> Finding {
     let kind = match key.kind() {
         KeyKind::Rsa { bits } => format!("RSA of {bits} bits"),
         KeyKind::EcdsaP256 => "ECDSA on P-256".to_owned(),
@@ -69,7 +25,7 @@ pub(super) fn key(key: &PublicKey) -> Finding {
 }
 
 /// How CloudAPI is reached.
-pub(super) fn endpoint(config: &Config) -> Finding {
+pub(crate) fn endpoint(config: &Config) -> Finding {
     let text = config.url.to_string();
     if !config.url.is_tls() {
         return Finding::warning(
@@ -85,7 +41,7 @@ pub(super) fn endpoint(config: &Config) -> Finding {
 }
 
 /// The signed call, whose failure makes all others pointless: nothing else is asked then.
-pub(super) fn account(asked: &Result<Account, Error>, config: &Config) -> Finding {
+pub(crate) fn account(asked: &Result<Account, Error>, config: &Config) -> Finding {
     const SUBJECT: &str = "account";
     match asked {
         Ok(account) => {
@@ -97,25 +53,28 @@ pub(super) fn account(asked: &Result<Account, Error>, config: &Config) -> Findin
             SUBJECT,
             format!("{}; without getaccount nobody can say whether CNS is on", one_line(error)),
         ),
+        Err(error) if error.kind() == Kind::ClockSkew => Finding::failure("clock", one_line(error)),
         Err(error) => Finding::failure(SUBJECT, one_line(error)),
     }
 }
 
-/// Whether names are published.
-pub(super) fn cns(account: &Account) -> Finding {
+/// Whether names are published. `unpublished` is how good it is when they are not.
+pub(crate) fn cns(account: &Account, unpublished: Level) -> Finding {
     const SUBJECT: &str = "cns";
     const REMEDY: &str = "turn it on with: triton account update triton_cns_enabled=true";
     match account.triton_cns_enabled {
         Some(true) => Finding::ok(SUBJECT, "on"),
-        Some(false) => {
-            Finding::warning(SUBJECT, format!("off, so Services of type LoadBalancer get no names; {REMEDY}"))
-        }
+        Some(false) => Finding {
+            level: unpublished,
+            subject: SUBJECT,
+            text: format!("off, so Services of type LoadBalancer get no names; {REMEDY}"),
+        },
         None => Finding::warning(SUBJECT, "CloudAPI does not say whether it is on; ask the operator"),
     }
 }
 
 /// The name that provider IDs are made of.
-pub(super) fn datacenter(asked: &Result<Option<String>, Error>) -> Finding {
+pub(crate) fn datacenter(asked: &Result<Option<String>, Error>) -> Finding {
     const SUBJECT: &str = "data centre";
     match asked {
         Ok(Some(name)) => Finding::ok(SUBJECT, name),
@@ -128,7 +87,7 @@ pub(super) fn datacenter(asked: &Result<Option<String>, Error>) -> Finding {
 }
 
 /// What may be provisioned.
-pub(super) fn limits(limits: &[Limit]) -> Vec<Finding> {
+pub(crate) fn limits(limits: &[Limit]) -> Vec<Finding> {
     if limits.is_empty() {
         return vec![Finding::ok("limits", "none are set")];
     }
@@ -168,7 +127,7 @@ fn nearly(used: i64, value: i64) -> bool {
 }
 
 /// Whether a right that can be tried without side effects is there. `without` is what does not work then.
-pub(super) fn right(action: &'static str, tried: &Result<(), Error>, without: &str) -> Finding {
+pub(crate) fn right(action: &'static str, tried: &Result<(), Error>, without: &str) -> Finding {
     const SUBJECT: &str = "permission";
     match tried {
         Ok(()) => Finding::ok(SUBJECT, action),
@@ -183,7 +142,7 @@ pub(super) fn right(action: &'static str, tried: &Result<(), Error>, without: &s
 }
 
 /// What could not be tried.
-pub(super) fn untried(config: &Config) -> Option<Finding> {
+pub(crate) fn untried(config: &Config) -> Option<Finding> {
     // The account itself may do everything with what is its own (Triton reference 1.6).
     let restricted = config.user.is_some() || config.act_as.is_some() || !config.roles.is_empty();
     restricted.then(|| {
@@ -197,7 +156,7 @@ pub(super) fn untried(config: &Config) -> Option<Finding> {
 }
 
 /// The address of CMON among the services.
-pub(super) fn cmon_url(services: &Result<Services, Error>) -> Result<String, Finding> {
+pub(crate) fn cmon_url(services: &Result<Services, Error>) -> Result<String, Finding> {
     const SUBJECT: &str = "cmon";
     match services {
         Ok(services) => services
@@ -209,7 +168,7 @@ pub(super) fn cmon_url(services: &Result<Services, Error>) -> Result<String, Fin
 }
 
 /// That CMON did not answer a certificate. Where Prometheus is, it may be reached all the same.
-pub(super) fn cmon_refused(url: &str, error: &Error) -> Finding {
+pub(crate) fn cmon_refused(url: &str, error: &Error) -> Finding {
     const SUBJECT: &str = "cmon";
     match error.kind() {
         Kind::Unreachable | Kind::Timeout | Kind::Interrupted => {
@@ -258,10 +217,10 @@ mod tests {
 
     #[rstest]
     #[case(json!({"triton_cns_enabled": true}), Level::Ok, "on")]
-    #[case(json!({"triton_cns_enabled": false}), Level::Warning, "triton_cns_enabled=true")]
+    #[case(json!({"triton_cns_enabled": false}), Level::Failure, "triton_cns_enabled=true")]
     #[case(json!({}), Level::Warning, "ask the operator")]
     fn cns_should_be_on(#[case] more: serde_json::Value, #[case] level: Level, #[case] text: &str) {
-        let found = cns(&account_of(more));
+        let found = cns(&account_of(more), Level::Failure);
         assert_eq!(found.level, level);
         assert!(found.text.contains(text), "{found}");
     }
@@ -286,11 +245,5 @@ mod tests {
     fn only_restricted_users_are_told_of_what_was_not_tried() {
         assert_eq!(untried(&config("https://a", &[])), None);
         assert!(untried(&config("https://a", &[("TRITON_USER", "robot")])).is_some());
-    }
-
-    #[test]
-    fn lines_begin_with_how_good_it_is() {
-        assert_eq!(Finding::ok("cns", "on").to_string(), "ok       cns: on");
-        assert_eq!(Finding::failure("account", "no").to_string(), "failure  account: no");
     }
 }
