@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use diagnostics::Explanation;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
 use kube::Resource as _;
@@ -21,11 +22,13 @@ use triton::types::TagValue;
 
 use super::balancer_actor::Actor;
 use super::records::{Record, Records};
+use super::rehearsal::Rehearsal;
 use super::service_view::View;
 use super::service_writer::ServiceWriter;
+use crate::explain::{balancer_steps, explain_balancers};
 use crate::moirai::balancer::{balancer_name, is_own, service_of};
 use crate::moirai::portmap::Behind;
-use crate::moirai::status::has_finalizer;
+use crate::moirai::status::{Change, has_finalizer};
 use crate::moirai::supplies::Catalog;
 use crate::moirai::{Defaults, Memory, Note, Observed, Outcome, Plan, Rules, Step, plan};
 
@@ -48,6 +51,7 @@ pub(super) struct BalancerController {
     actor: Actor,
     settings: BalancerSettings,
     catalog: Mutex<Option<(Arc<Catalog>, Instant)>>,
+    rehearsal: Option<Rehearsal>,
 }
 
 impl BalancerController {
@@ -58,11 +62,12 @@ impl BalancerController {
         triton: Client,
         claim: Claim,
         settings: BalancerSettings,
+        rehearsal: Option<Rehearsal>,
     ) -> Self {
         let writes = Writes::new(triton.clone(), view.cluster().instances().clone());
         let actor = Actor::new(triton, writes, claim, view.cluster_name().to_owned());
         let (queue, records, catalog) = (Queue::default(), Records::default(), Mutex::default());
-        Self { view, queue, records, writer, events, actor, settings, catalog }
+        Self { view, queue, records, writer, events, actor, settings, catalog, rehearsal }
     }
 
     /// Asks for a look at a Service.
@@ -102,13 +107,17 @@ impl BalancerController {
 
     async fn look(&self, key: &ServiceKey) {
         let Some(service) = self.view.service(key) else { return };
-        let is_wanted = service.metadata.deletion_timestamp.is_none()
-            && exposure(&service, self.view.default_load_balancer()) == Some(Exposure::Balanced);
-        if !is_wanted && !has_finalizer(&service) {
+        if !self.concerns(&service) {
             return;
         }
         let mut record = self.records.take(key);
-        let plan = self.plan(key, &service, is_wanted, &record);
+        let mut plan = self.plan(key, &service, &record.memory);
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.tell("service", &format!("{key} (load balancers)"), balancer_steps(&plan));
+            // What only reads goes on.
+            plan.steps.retain(|step| *step == Step::Learn);
+            (plan.status, plan.done) = (Change::default(), Vec::new());
+        }
         record.memory = plan.memory.clone();
         if let Some(again) = plan.again {
             self.queue.ask_at(key, again);
@@ -135,7 +144,31 @@ impl BalancerController {
         self.records.put(key, record);
     }
 
-    fn plan(&self, key: &ServiceKey, service: &Service, is_wanted: bool, record: &Record<Memory>) -> Plan {
+    /// Adds what would be done about a Service's load balancers to an explanation, if it has them.
+    pub(super) async fn explain(&self, key: &ServiceKey, service: &Service, shown: &mut Explanation) {
+        if !self.concerns(service) {
+            return;
+        }
+        let memory = Memory::default();
+        if self.plan(key, service, &memory).steps.contains(&Step::Learn) {
+            // What cannot be read, the plan does without.
+            let _ = self.learn().await;
+        }
+        explain_balancers(shown, &self.plan(key, service, &memory), Instant::now());
+    }
+
+    /// Whether a Service is to have load balancers.
+    fn is_wanted(&self, service: &Service) -> bool {
+        service.metadata.deletion_timestamp.is_none()
+            && exposure(service, self.view.default_load_balancer()) == Some(Exposure::Balanced)
+    }
+
+    /// Whether a Service has load balancers, or is to have them.
+    fn concerns(&self, service: &Service) -> bool {
+        self.is_wanted(service) || has_finalizer(service)
+    }
+
+    fn plan(&self, key: &ServiceKey, service: &Service, memory: &Memory) -> Plan {
         let directory = self.view.directory();
         let name = directory.name(key).ok_or_else(|| self.view.nameless(key, &directory));
         let hosts = Arc::clone(&self.view.state().hosts);
@@ -152,7 +185,7 @@ impl BalancerController {
             service,
             key,
             cluster: self.view.cluster_name(),
-            is_wanted,
+            is_wanted: self.is_wanted(service),
             name,
             is_taken,
             behind: &Behind::read(slices.iter().map(|slice| &**slice), &hosts),
@@ -160,7 +193,7 @@ impl BalancerController {
             rules: self.settings.rules,
             catalog: catalog.as_ref().map(|(catalog, read)| (&**catalog, *read)),
             instances: &instances,
-            memory: &record.memory,
+            memory,
             now: Instant::now(),
             wall: Timestamp::now(),
         })
@@ -190,14 +223,7 @@ impl BalancerController {
         let mut failure = None;
         for step in &plan.steps {
             let outcome = match step {
-                Step::Learn => match self.actor.learn().await {
-                    Ok(catalog) => {
-                        let learnt = Some((Arc::new(catalog), Instant::now()));
-                        *self.catalog.lock().unwrap_or_else(PoisonError::into_inner) = learnt;
-                        Outcome::Done
-                    }
-                    Err(outcome) => outcome,
-                },
+                Step::Learn => self.learn().await,
                 step => self.actor.perform(step, service).await,
             };
             record.memory.tell(step, &outcome, Instant::now());
@@ -206,6 +232,17 @@ impl BalancerController {
             }
         }
         failure.map_or(Ok(()), |message| Err(Some(message)))
+    }
+
+    async fn learn(&self) -> Outcome {
+        match self.actor.learn().await {
+            Ok(catalog) => {
+                let learnt = Some((Arc::new(catalog), Instant::now()));
+                *self.catalog.lock().unwrap_or_else(PoisonError::into_inner) = learnt;
+                Outcome::Done
+            }
+            Err(outcome) => outcome,
+        }
     }
 
     fn say(&self, service: &Service, note: &Note) {

@@ -141,7 +141,9 @@ impl ServiceController {
             let instances = self.plan_instances(observed, &plan);
             explain_service(key, observed, &plan, &instances)
         };
-        Ok(self.observed(key, &service, &memory, plan_and_show))
+        let mut shown = self.observed(key, &service, &memory, plan_and_show);
+        self.balancers.explain(key, &service, &mut shown).await;
+        Ok(shown)
     }
 
     /// The plans of the machines that the Service concerns: those that are in, and those that are to be.

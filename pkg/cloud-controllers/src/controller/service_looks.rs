@@ -46,7 +46,7 @@ const DOUBT: Duration = Duration::from_secs(5);
 /// Keeps Services in CNS.
 pub(super) struct ServiceController {
     pub(super) view: Arc<View>,
-    balancers: Arc<BalancerController>,
+    pub(super) balancers: Arc<BalancerController>,
     records: Records<Memory, ServiceKey>,
     instance_records: Records<instance::Memory, InstanceId>,
     writer: ServiceWriter,

@@ -2,6 +2,7 @@
 //!
 //! No values of tags but those of CNS, which are public names.
 
+mod balancer;
 mod node;
 mod service;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::time::Duration;
 use diagnostics::Remark;
 use tokio::time::Instant;
 
+pub(crate) use self::balancer::{balancer_steps, explain_balancers};
 pub use self::node::explain_node;
 pub(crate) use self::node::{life_step, node_step};
 pub use self::service::explain_service;

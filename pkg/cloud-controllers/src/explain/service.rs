@@ -44,6 +44,7 @@ fn desired(shown: &mut Explanation, observed: &Observed<'_>, plan: &Plan) {
         None => "no: it has another load balancer's class, or asks for none",
         Some(Exposure::LoadBalancer) => "yes, as a load balancer",
         Some(Exposure::Annotated) => "yes, by its annotation",
+        Some(Exposure::Balanced) => "yes, behind load-balancer instances",
     };
     shown.desire("in CNS", exposure);
     match &observed.name {
