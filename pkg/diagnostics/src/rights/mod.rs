@@ -1,6 +1,6 @@
 //! What a program may do in the cluster, by its own manifests, and whether it may.
 //!
-//! The manifests are the one list of rights: [`Manifest::rights`] reads it, and [`review`] asks the API server about each. A program
+//! The manifests are the one list of rights: [`Manifest::rights`] reads it, and [`review()`] asks the API server about each. A program
 //! whose flags name other objects than its manifests do [renames](Right::renamed) these first.
 
 mod manifest;
