@@ -21,8 +21,15 @@ struct Server {
     /// How long each answer takes.
     takes: Duration,
     asked: Arc<Mutex<Vec<(Method, String, Value)>>>,
-    /// How many requests are under way about each object, and the most that there ever were about one, and in all.
-    under_way: Arc<Mutex<(HashMap<String, usize>, usize, usize)>>,
+    under_way: Arc<Mutex<UnderWay>>,
+}
+
+/// How many requests are under way about each object, and the most that there ever were about one, and in all.
+#[derive(Default)]
+struct UnderWay {
+    by_object: HashMap<String, usize>,
+    most_of_one: usize,
+    most: usize,
 }
 
 impl Server {
@@ -36,16 +43,16 @@ impl Server {
         self.asked.lock().unwrap().push((head.method, head.uri.path().to_owned(), body.clone()));
         let about = body["regarding"]["name"].as_str().unwrap_or_default().to_owned();
         {
-            let (by_object, most_of_one, most) = &mut *self.under_way.lock().unwrap();
-            *by_object.entry(about.clone()).or_default() += 1;
-            *most_of_one = by_object[&about].max(*most_of_one);
-            *most = by_object.values().sum::<usize>().max(*most);
+            let mut now = self.under_way.lock().unwrap();
+            *now.by_object.entry(about.clone()).or_default() += 1;
+            now.most_of_one = now.by_object[&about].max(now.most_of_one);
+            now.most = now.by_object.values().sum::<usize>().max(now.most);
         }
         if self.hangs {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(self.takes).await;
-        *self.under_way.lock().unwrap().0.entry(about).or_default() -= 1;
+        *self.under_way.lock().unwrap().by_object.entry(about).or_default() -= 1;
         let status = self.refusals.lock().unwrap().pop().unwrap_or(200);
         let answer = match status {
             200 => {
@@ -145,8 +152,12 @@ async fn of_a_burst_about_a_thousand_pods_nothing_is_lost_and_each_pods_story_ke
     }
     assert_eq!(stories.len(), 1000);
     assert!(stories.values().all(|story| *story == STORY), "{stories:?}");
-    let (_, most_of_one, most) = &*server.under_way.lock().unwrap();
-    assert_eq!((*most_of_one, *most), (1, 8), "so many were under way at once, about one pod and in all");
+    let seen = server.under_way.lock().unwrap();
+    assert_eq!(
+        (seen.most_of_one, seen.most),
+        (1, 8),
+        "so many were under way at once, about one pod and in all"
+    );
 }
 
 #[tokio::test(start_paused = true)]
