@@ -97,10 +97,10 @@ async fn look_only(flags: Flags) -> Result<Controllers, Fatal> {
     let credentials = origin(&flags, &cloud)?;
     let make = settings(&flags).map_err(Fatal::usage)?;
     let clients = Clients::new(&flags.source(), &program(), flags.limits()).await.map_err(Fatal::unknown)?;
-    let health = Health::new();
+    let (health, metrics) = (Health::new(), Metrics::new().map_err(Fatal::failure)?);
     let connecting = async {
         let connection = Connection::look(credentials, &cloud, &clients, &health).await?;
-        let (client, _) = connection.client().await?;
+        let (client, _) = connection.client(&metrics).await?;
         // Asked also where it is configured: an answer proves that the credentials are right.
         let said = client.get_datacenter_name().await.map_err(Fatal::unknown)?;
         let datacenter = cloud.datacenter.clone().or(said).ok_or_else(|| Fatal::usage(Nameless))?;
@@ -115,7 +115,7 @@ async fn look_only(flags: Flags) -> Result<Controllers, Fatal> {
         claim: Claim::never(),
         identity: String::new(),
         caches: caches.clone(),
-        metrics: &Metrics::new().map_err(Fatal::failure)?,
+        metrics: &metrics,
         triton: client,
         instances: reflector.store(),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use suites::cloud_controller_manager::binary;
+use suites::process::Program;
 use tokio::process::Command;
 use tokio::time::{Duration, Instant, sleep};
 use triton::Client;
@@ -78,7 +78,7 @@ impl Account {
     }
 
     async fn cleanup(&self, arguments: &[&str]) -> Ended {
-        let mut command = Command::new(binary().unwrap());
+        let mut command = Command::new(Program::CloudControllerManager.binary().unwrap());
         command.env_clear().envs(self.simulator.environment()).arg("cleanup").args(arguments);
         let ended = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

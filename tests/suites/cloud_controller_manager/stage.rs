@@ -5,8 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
-use suites::cloud_controller_manager::{CloudControllerManager, binary, install};
+use suites::cloud_controller_manager::{CloudControllerManager, install};
 use suites::control_plane::{ControlPlane, Options};
+use suites::process::Program;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
@@ -63,7 +64,7 @@ impl Stage {
 
     /// Runs the program with these arguments, and only these variables, to its end.
     pub(super) async fn sub_command(&self, variables: &[(String, String)], arguments: &[&str]) -> Ended {
-        let mut command = Command::new(binary().unwrap());
+        let mut command = Command::new(Program::CloudControllerManager.binary().unwrap());
         command.env_clear().envs(variables.iter().cloned()).args(arguments);
         let ended = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

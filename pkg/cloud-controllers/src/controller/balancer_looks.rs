@@ -70,6 +70,11 @@ impl BalancerController {
         Self { view, queue, records, writer, events, actor, settings, catalog, rehearsal }
     }
 
+    /// What both kinds of looks at Services are made of.
+    pub(super) fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
     /// Asks for a look at a Service.
     pub(super) fn ask(&self, key: &ServiceKey) {
         self.queue.ask(key);

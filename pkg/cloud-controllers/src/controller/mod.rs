@@ -233,7 +233,7 @@ impl Controllers {
                 let (writer, events) = (ServiceWriter::new(client), recorder(SERVICE_CONTROLLER)?);
                 let (triton, claim) = (parts.triton.clone(), parts.claim.clone());
                 let balancers = Arc::new(BalancerController::new(
-                    Arc::clone(&view),
+                    view,
                     writer.clone(),
                     events.clone(),
                     triton.clone(),
@@ -242,7 +242,6 @@ impl Controllers {
                     rehearsal.clone(),
                 ));
                 Some(Arc::new(ServiceController::new(
-                    view,
                     balancers,
                     writer,
                     events,

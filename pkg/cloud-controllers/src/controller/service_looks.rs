@@ -23,7 +23,7 @@ use triton::types::Tags;
 use triton::{Client, Kind};
 
 use super::balancer_looks::BalancerController;
-use super::records::{Record, Records};
+use super::records::Records;
 use super::rehearsal::Rehearsal;
 use super::say;
 use super::service_view::{GATHER, View};
@@ -60,7 +60,6 @@ pub(super) struct ServiceController {
 
 impl ServiceController {
     pub(super) fn new(
-        view: Arc<View>,
         balancers: Arc<BalancerController>,
         writer: ServiceWriter,
         events: EventRecorder,
@@ -80,7 +79,7 @@ impl ServiceController {
         )?;
         let (records, instance_records) = (Records::default(), Records::default());
         Ok(Self {
-            view,
+            view: Arc::clone(balancers.view()),
             balancers,
             records,
             instance_records,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::reflector::{ObjectRef, Store};
-use provider::cns::{DefaultLoadBalancer, Directory, Exposure, ServiceKey, exposure, name_of, own_names};
+use provider::cns::{DefaultLoadBalancer, Directory, Exposure, ServiceKey, exposure, name_of};
 use provider::names::tag;
 use provider::owner::Owner;
 use runtime::queue::Queue;

@@ -54,12 +54,13 @@ impl Controller {
         for id in suspects.sweep(&sweep) {
             let Lookup::Present(entry) = self.instances.get(id) else { continue };
             let Some(owner) = Owner::of(entry.expected()) else { continue };
+            let node = owner.node.clone();
             let key = PodKey::of_owner(owner);
             match self.writer.is_absent(&key).await {
                 Ok(true) => {
                     tracing::warn!(pod = %key, instance = %id, "deleting an instance whose pod is gone");
                     if self.discard(&entry).await {
-                        self.events.record(orphan_deleted(&owner.node, &key, id));
+                        self.events.record(orphan_deleted(&node, &key, id));
                     }
                 }
                 Ok(false) => {}
