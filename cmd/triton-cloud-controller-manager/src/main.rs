@@ -21,6 +21,7 @@ use std::sync::Arc;
 use cloud_controllers::controller::{Controllers, Kind, MetricsSettings, Parts, ServiceSettings, Settings};
 use cloud_controllers::node::labels::Place;
 use jiff::Timestamp;
+use provider::names::tag;
 use runtime::admin::Documents;
 use runtime::clients::Clients;
 use runtime::config;
@@ -34,6 +35,7 @@ use runtime::shutdown::{DRAIN, Shutdown};
 use runtime::watching::Caches;
 use triton::config::{Config, Environment};
 use triton::reflector::{self, Reflector};
+use triton::types::TagValue;
 
 use crate::cloud_config::CloudConfig;
 use crate::cloudapi::{Connection, Contradiction, Credentials};
@@ -132,7 +134,9 @@ async fn run(
         found = found => found?,
         () = shutdown.begun() => return Ok(()),
     };
-    let reflector = Reflector::new(client.clone(), reflector::Settings::default());
+    let ours = TagValue::from(flags.cluster_name.as_str());
+    let reflector =
+        Reflector::new(client.clone(), reflector::Settings::default()).deleting(tag::CLUSTER, ours);
     let parts = Parts {
         clients: &clients,
         claim,

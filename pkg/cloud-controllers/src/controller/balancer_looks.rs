@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use diagnostics::Explanation;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
-use kube::Resource as _;
 use provider::cns::{Exposure, ServiceKey, exposure};
 use provider::names::tag;
-use runtime::events::{EventRecorder, Happening};
+use runtime::events::EventRecorder;
 use runtime::exit::one_line;
 use runtime::leader::Claim;
 use runtime::queue::Queue;
@@ -23,6 +22,7 @@ use triton::types::TagValue;
 use super::balancer_actor::Actor;
 use super::records::{Record, Records};
 use super::rehearsal::Rehearsal;
+use super::say;
 use super::service_view::View;
 use super::service_writer::ServiceWriter;
 use crate::explain::{balancer_steps, explain_balancers};
@@ -251,20 +251,6 @@ impl BalancerController {
     }
 
     fn say(&self, service: &Service, note: &Note) {
-        let metadata = &service.metadata;
-        tracing::info!(
-            service = metadata.name.as_deref().unwrap_or_default(),
-            namespace = metadata.namespace.as_deref().unwrap_or_default(),
-            reason = note.reason,
-            "{}",
-            note.text
-        );
-        self.events.record(Happening {
-            regarding: service.object_ref(&()),
-            severity: note.severity,
-            reason: note.reason.to_owned(),
-            action: "BalanceService".to_owned(),
-            note: note.text.clone(),
-        });
+        say(&self.events, service, "BalanceService", note);
     }
 }

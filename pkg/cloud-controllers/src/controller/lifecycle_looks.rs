@@ -92,7 +92,7 @@ impl LifecycleController {
         };
         let plan = self.plan(&node, &identity, &known, record.memory, census);
         for note in record.news(plan.notes) {
-            say(&self.events, &node, "Delete", &note);
+            say(&self.events, &*node, "Delete", &note);
         }
         if let Some(again) = plan.again {
             self.queue.ask_at(name, again);

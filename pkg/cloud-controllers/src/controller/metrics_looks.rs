@@ -233,7 +233,7 @@ impl MetricsController {
             if let Some(node) = machines.get(id) {
                 let text = format!("Instance {id} is not in CMON group {}: {why}", self.group);
                 let note = Note { severity: Severity::Warning, reason: "CMONGroupNotSet", text };
-                say(&self.events, node, "SetCMONGroup", &note);
+                say(&self.events, &**node, "SetCMONGroup", &note);
             }
         }
         *said = refusals.iter().map(|refusal| (refusal.id, refusal.why.clone())).collect();

@@ -33,9 +33,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::Api;
-use kube::Resource as _;
 use kube::runtime::watcher::{self, Event};
+use kube::{Api, Resource};
 use provider::cns::DefaultLoadBalancer;
 use runtime::clients::{Clients, ClientsError, Priority};
 use runtime::events::{EventRecorder, Happening, Reporter};
@@ -426,16 +425,19 @@ fn notice(queues: Vec<Queue<Name>>, bells: [Arc<Notify>; 3]) -> impl FnMut(&Even
     }
 }
 
-/// Tells users something about a Node.
-fn say(events: &EventRecorder, node: &Node, action: &str, note: &Note) {
+/// Tells users something about an object.
+fn say<K: Resource<DynamicType = ()>>(events: &EventRecorder, object: &K, action: &str, note: &Note) {
+    let metadata = object.meta();
     tracing::info!(
-        node = node.metadata.name.as_deref().unwrap_or_default(),
+        kind = %K::kind(&()),
+        namespace = metadata.namespace.as_deref(),
+        name = metadata.name.as_deref().unwrap_or_default(),
         reason = note.reason,
         "{}",
         note.text
     );
     events.record(Happening {
-        regarding: node.object_ref(&()),
+        regarding: object.object_ref(&()),
         severity: note.severity,
         reason: note.reason.to_owned(),
         action: action.to_owned(),

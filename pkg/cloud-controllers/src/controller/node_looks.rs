@@ -107,7 +107,7 @@ impl NodeController {
         let plan = self.observed(&node, &identity, &known, record.memory, plan);
         record.memory = plan.memory;
         for note in record.news(plan.notes) {
-            say(&self.events, &node, "Initialize", &note);
+            say(&self.events, &*node, "Initialize", &note);
         }
         if let Some(again) = plan.again {
             self.queue.ask_at(name, again);
@@ -122,7 +122,7 @@ impl NodeController {
             Ok(()) => {
                 record.succeeded();
                 if let Some(note) = &done {
-                    say(&self.events, &node, "Initialize", note);
+                    say(&self.events, &*node, "Initialize", note);
                     self.measure(&node);
                 }
             }

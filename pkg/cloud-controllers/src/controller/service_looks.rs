@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
-use kube::Resource as _;
 use prometheus::{IntCounter, IntCounterVec};
 use provider::cns::{ServiceKey, exposure};
 use provider::names::tag;
 use runtime::clients::ApiError;
-use runtime::events::{EventRecorder, Happening};
+use runtime::events::EventRecorder;
 use runtime::exit::one_line;
 use runtime::leader::Claim;
 use runtime::metrics::{Metrics, MetricsError};
@@ -401,28 +400,14 @@ impl ServiceController {
     }
 
     fn say(&self, service: &Service, note: &Note) {
-        let metadata = &service.metadata;
-        tracing::info!(
-            service = metadata.name.as_deref().unwrap_or_default(),
-            namespace = metadata.namespace.as_deref().unwrap_or_default(),
-            reason = note.reason,
-            "{}",
-            note.text
-        );
-        self.events.record(Happening {
-            regarding: service.object_ref(&()),
-            severity: note.severity,
-            reason: note.reason.to_owned(),
-            action: "PublishService".to_owned(),
-            note: note.text.clone(),
-        });
+        say(&self.events, service, "PublishService", note);
     }
 
     /// Tells users of the Node what is wrong with its instance.
     fn say_of_instance(&self, id: InstanceId, note: &Note) {
         let node = self.view.node_of(id).and_then(|name| self.view.cluster().node(&name));
         match node {
-            Some(node) => say(&self.events, &node, "PublishService", note),
+            Some(node) => say(&self.events, &*node, "PublishService", note),
             None => tracing::warn!(instance = %id, reason = note.reason, "{}", note.text),
         }
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
-use provider::names::{PREFIX, annotation};
+use provider::names::annotation;
 
 use super::Note;
 use crate::names::SOURCE_RANGES;
+use crate::service::annotation::{UNSUPPORTED, invalid, value};
 use crate::service::hostname::Zone;
 
 /// The most load balancers of one Service: as many A records fit into one answer (Triton reference 9), with room to spare.
@@ -16,11 +17,6 @@ const MOST_REPLICAS: usize = 32;
 const SERVERS: std::ops::RangeInclusive<u16> = 32..=1024;
 /// The ways in which the image forwards. `tcp-proxy-v2` is younger than the reference.
 const TYPES: [&str; 6] = ["tcp", "http", "https-http", "https", "https+insecure", "tcp-proxy-v2"];
-
-/// The reason of events about an annotation that means nothing.
-const INVALID_ANNOTATION: &str = "InvalidAnnotation";
-/// The reason of events about a field that has no effect.
-const UNSUPPORTED: &str = "UnsupportedField";
 
 /// What the annotations say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -161,20 +157,6 @@ fn words(text: &str) -> Vec<String> {
 /// What can be a path within the braces of a port map.
 fn is_path(text: &str) -> bool {
     text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && !b",{}\"'\\#".contains(&b))
-}
-
-fn value<'a>(service: &'a Service, name: &str) -> Option<&'a str> {
-    let annotations = service.metadata.annotations.as_ref()?;
-    annotations.iter().find(|(key, _)| key.strip_prefix(PREFIX) == Some(name)).map(|(_, text)| text.trim())
-}
-
-/// How much of a wrong value a note repeats, in characters.
-const EXCERPT: usize = 80;
-
-fn invalid(name: &str, text: &str, allowed: &str) -> Note {
-    let text: String = text.chars().take(EXCERPT).collect();
-    let message = format!("annotation {PREFIX}{name} is {text:?} and is ignored; it may be {allowed}");
-    Note::warning(INVALID_ANNOTATION, message)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //!
 //! Instances behind pods are written by the virtual kubelet, and by nobody else.
 
+pub(crate) mod annotation;
 pub mod backends;
 pub mod board;
 pub mod candidates;

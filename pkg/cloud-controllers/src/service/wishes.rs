@@ -2,9 +2,10 @@
 
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use provider::cns::Exposure;
-use provider::names::{PREFIX, annotation};
+use provider::names::annotation;
 
 use super::Note;
+use super::annotation::{UNSUPPORTED, invalid, value};
 use super::hostname::Zone;
 use super::membership::{PANIC_THRESHOLD, Rules};
 use crate::names::SOURCE_RANGES;
@@ -17,12 +18,6 @@ pub struct Wishes {
     /// Which name the status has.
     pub zone: Zone,
 }
-
-/// The reason of events about an annotation that means nothing.
-const INVALID_ANNOTATION: &str = "InvalidAnnotation";
-
-/// The reason of events about a field that CNS cannot do.
-const UNSUPPORTED: &str = "UnsupportedField";
 
 impl Wishes {
     /// Reads the annotations. One that means nothing is as if it were not there, and noted.
@@ -113,20 +108,6 @@ fn other_protocols(spec: &ServiceSpec) -> Vec<&str> {
     protocols.sort_unstable();
     protocols.dedup();
     protocols
-}
-
-fn value<'a>(service: &'a Service, name: &str) -> Option<&'a str> {
-    let annotations = service.metadata.annotations.as_ref()?;
-    annotations.iter().find(|(key, _)| key.strip_prefix(PREFIX) == Some(name)).map(|(_, text)| text.trim())
-}
-
-/// How much of a wrong value a note repeats, in characters.
-const EXCERPT: usize = 80;
-
-fn invalid(name: &str, text: &str, allowed: &str) -> Note {
-    let text: String = text.chars().take(EXCERPT).collect();
-    let message = format!("annotation {PREFIX}{name} is {text:?} and is ignored; it may be {allowed}");
-    Note::warning(INVALID_ANNOTATION, message)
 }
 
 #[cfg(test)]
