@@ -67,6 +67,7 @@ async fn a_load_balancer_is_found_by_its_name_for_as_long_as_it_is_there() {
         json!([{"port": 80, "nodePort": 30081, "name": "a"}, {"port": 443, "nodePort": 30443, "name": "b"}]);
     stage.change("web", json!({"spec": {"ports": ports}})).await;
     stage.until_tag(&m2, "web-default:30081,web-default:30443").await;
+    stage.until_tag(&m1, "mine:22,theirs:22,web-default:30081,web-default:30443").await;
     stage.balance("api", 30090, json!({"spec": {"loadBalancerClass": "tritondatacenter.com/cns"}})).await;
     stage.endpoints("api", &[("m1", "ready", "10.1.0.2")]).await;
     stage.until_tag(&m1, "mine:22,theirs:22,web-default:30081,web-default:30443,api-default:30090").await;

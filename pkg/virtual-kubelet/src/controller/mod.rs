@@ -62,7 +62,7 @@ use self::services::{Services, Stale};
 use self::watched::Pods;
 use crate::catalog::CatalogKeeper;
 use crate::firewall;
-use crate::pod::PodKey;
+use crate::pod::{PodKey, lean};
 use crate::probes::Workers;
 use crate::probes::run::Exec;
 use crate::settings::VirtualNode;
@@ -163,7 +163,14 @@ impl Controller {
             let config = watcher::Config::default().fields(&format!("spec.nodeName={node}"));
             let seen = notice(queue.clone(), Arc::clone(&departed));
             let api = Api::all(parts.kube.clone());
-            parts.caches.reflect(format!("pods of {node}"), api, config, fastrand::Rng::new(), seen)
+            parts.caches.reflect_lean(
+                format!("pods of {node}"),
+                api,
+                config,
+                fastrand::Rng::new(),
+                lean,
+                seen,
+            )
         };
         let pods = Pods::new(pools.names().map(watch).collect());
 

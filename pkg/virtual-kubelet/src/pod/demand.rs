@@ -19,6 +19,7 @@ use triton::id::{ImageId, NetworkId, PackageId};
 use triton::types::{Metadata, TagValue, Tags};
 
 use self::annotations::{Annotations, Name};
+pub(super) use self::form::is_token;
 pub use self::ports::{group_tag, ports_tag};
 use super::{PodKey, Refusal, RefusalReason, Warning};
 

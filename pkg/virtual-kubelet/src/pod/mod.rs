@@ -10,6 +10,7 @@ mod desired;
 pub mod drift;
 pub mod env;
 mod key;
+mod lean;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -21,5 +22,6 @@ pub use self::demand::{
 };
 pub use self::desired::Desired;
 pub use self::key::PodKey;
+pub(crate) use self::lean::lean;
 pub use self::refusal::{Refusal, RefusalReason};
 pub use self::warning::Warning;

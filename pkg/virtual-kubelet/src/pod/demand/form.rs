@@ -64,7 +64,8 @@ pub(super) fn check<'a>(
     Ok((spec, container))
 }
 
-fn is_token(volume: &Volume) -> bool {
+/// Whether a volume is that of the service account's token, which Kubernetes adds to each pod.
+pub(crate) fn is_token(volume: &Volume) -> bool {
     volume.name.starts_with(TOKEN_VOLUME) && volume.projected.is_some()
 }
 
