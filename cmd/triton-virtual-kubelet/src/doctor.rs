@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 
 use clap::Parser;
+use diagnostics::Level;
 use diagnostics::doctor::{self, Case};
 use diagnostics::output::block_on;
 use diagnostics::questions::Scope;
 use diagnostics::rights::{Manifest, ManifestError, Right};
-use diagnostics::{Format, Level};
 use provider::cns::DefaultLoadBalancer;
 use runtime::clients::Clients;
 use runtime::exit::Fatal;
@@ -27,9 +27,6 @@ const NODE: &str = "virtual-kubelet";
 #[derive(Debug, Parser)]
 #[command(name = "triton-virtual-kubelet doctor", version)]
 struct Arguments {
-    /// How the findings are shown
-    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
-    output: Format,
     /// Whose rights are checked; left out, those of --kubeconfig, or of the pod's service account. Such as
     /// system:serviceaccount:kube-system:triton-virtual-kubelet
     #[arg(long = "as", value_name = "USER")]
@@ -47,7 +44,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Fatal> {
 }
 
 async fn examine(arguments: Arguments, settings: Settings) -> Result<(), Fatal> {
-    let Arguments { output, acting_as, .. } = arguments;
+    let acting_as = arguments.acting_as;
     let Settings { flags, nodes, triton, .. } = settings;
     let credentials = match triton {
         CloudApi::Settings(config) => doctor::Credentials::Settings(config),
@@ -69,7 +66,7 @@ async fn examine(arguments: Arguments, settings: Settings) -> Result<(), Fatal> 
         credentials,
         scope: Scope { cmon: false, cns_off },
     };
-    doctor::tell(case, output).await
+    doctor::tell(case, flags.output).await
 }
 
 /// What the manifest says that a process with these flags and nodes needs.
@@ -129,5 +126,10 @@ mod tests {
             assert!(needed.iter().any(|it| it == right), "{right} is not in {needed:#?}");
         }
         assert!(!needed.iter().any(|it| it.contains(hasnt)), "{hasnt} is in {needed:#?}");
+    }
+
+    #[test]
+    fn its_flags_and_those_of_the_process_go_together() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
     }
 }

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use diagnostics::Explanation;
 use diagnostics::object::ObjectName;
+use diagnostics::{Explanation, Format};
 use runtime::clients::Clients;
 use runtime::events::EventRecorder;
 use runtime::exit::Fatal;
@@ -15,7 +15,7 @@ use runtime::watching::Caches;
 use tokio::time::timeout;
 use triton::Client;
 use virtual_kubelet::dry_run::{self, Report};
-use virtual_kubelet::settings::{Flags, Output, VirtualNode};
+use virtual_kubelet::settings::{Flags, VirtualNode};
 
 use crate::wiring::{Account, Process};
 
@@ -81,8 +81,8 @@ pub(super) async fn run(
     };
     let printed = report.and_then(|report| {
         let text = match flags.output {
-            Output::Table => report.to_string(),
-            Output::Json => report.json().map_err(|error| DryRunError::Print(error.into()))?,
+            Format::Text => report.to_string(),
+            Format::Json => report.json().map_err(|error| DryRunError::Print(error.into()))?,
         };
         std::io::stdout().write_all(text.as_bytes()).map_err(DryRunError::Print)
     });

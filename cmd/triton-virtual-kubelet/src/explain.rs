@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 
 use clap::Parser;
+use diagnostics::Explanation;
 use diagnostics::object::{self, ObjectName};
 use diagnostics::output::{block_on, show};
-use diagnostics::{Explanation, Format};
 use runtime::clients::Clients;
 use runtime::exit::Fatal;
 use virtual_kubelet::settings::{Flags, Settings};
@@ -22,9 +22,6 @@ struct Arguments {
     /// The namespace, where it is not said before the name; left out, default
     #[arg(long, short, value_name = "NAMESPACE")]
     namespace: Option<String>,
-    /// How it is shown
-    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
-    output: Format,
     #[command(flatten)]
     flags: Flags,
 }
@@ -44,10 +41,10 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Fatal> {
         return Ok(());
     };
     let object = ObjectName::parse(&own.object, own.namespace.as_deref(), &[object::POD]);
-    block_on(explain(object.map_err(Fatal::usage)?, own.output, settings))
+    block_on(explain(object.map_err(Fatal::usage)?, settings))
 }
 
-async fn explain(object: ObjectName, output: Format, settings: Settings) -> Result<(), Fatal> {
+async fn explain(object: ObjectName, settings: Settings) -> Result<(), Fatal> {
     let Settings { flags, nodes, triton, .. } = settings;
     let source = flags.kube.source();
     let clients = Clients::new(&source, AGENT, flags.kube.limits()).await.map_err(Fatal::unknown)?;
@@ -57,10 +54,20 @@ async fn explain(object: ObjectName, output: Format, settings: Settings) -> Resu
     let Some(shown): Option<Explanation> = shown else {
         return Err(Fatal::usage(Unsettled::Missing(name)));
     };
-    show(&shown, output, &mut std::io::stdout()).map_err(Fatal::failure)?;
+    show(&shown, flags.output, &mut std::io::stdout()).map_err(Fatal::failure)?;
     if shown.is_settled() {
         return Ok(());
     }
     let (steps, warnings) = (shown.plan.len(), shown.warnings());
     Err(Fatal::failure(Unsettled::Differs { name, steps, warnings }))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn its_flags_and_those_of_the_process_go_together() {
+        super::Arguments::command().debug_assert();
+    }
 }

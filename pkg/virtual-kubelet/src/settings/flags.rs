@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
+use diagnostics::Format;
 use provider::cns::DefaultLoadBalancer;
 use provider::credentials::SecretName;
 use provider::names::DEFAULT_CLUSTER;
@@ -98,9 +99,9 @@ pub struct Flags {
     /// Print what would be done now, do none of it, and end
     #[arg(long, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub dry_run: bool,
-    /// How --dry-run says it: a table for people, or a JSON object for programs
-    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
-    pub output: Output,
+    /// How --dry-run and sub-commands show what they found
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
     /// Where to answer /healthz, /livez, /readyz and /metrics; :PORT for all addresses
     // 10255 is what the original's --metrics-addr says; 10258 is the cloud controller manager's.
     #[arg(long, visible_alias = "metrics-addr", default_value = "0.0.0.0:10255", value_parser = listen_address, value_name = "ADDRESS")]
@@ -154,16 +155,6 @@ impl Flags {
         let lease = self.enable_node_lease.map(|_| "--enable-node-lease");
         [workers, lease].into_iter().flatten().collect()
     }
-}
-
-/// Values of `--output`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// A table.
-    #[default]
-    Table,
-    /// A JSON object.
-    Json,
 }
 
 /// Who runs the pods. The original is one of many providers; this is the only one here.

@@ -20,7 +20,7 @@ use secrecy::SecretString;
 use triton::config::{Config, ENVIRONMENT_PROFILE, Environment};
 
 pub(crate) use self::flags::is_qualified as is_label_value;
-pub use self::flags::{ClusterName, Flags, NodeName, Output, PROGRAM, Provider, TaintEffect};
+pub use self::flags::{ClusterName, Flags, NodeName, PROGRAM, Provider, TaintEffect};
 pub use self::provider_file::{FileError, NodeTable, ProviderFile};
 pub(crate) use self::virtual_node::{FIXED_LABELS, HOSTNAME};
 pub use self::virtual_node::{Figures, NodeTaint, PackageFilter, VirtualNode};
