@@ -53,6 +53,12 @@ async fn make_narrow_level(plane: &ControlPlane, user: &str) {
     }
 }
 
+/// More than there is room for, so that another is in at once when the server ends one.
+const OCCUPANTS: usize = 4;
+
+/// Between two attempts of an occupant, so that they are no load.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Takes all the room that there is, until dropped: a write is served whose body never comes.
 async fn occupy(plane: &ControlPlane, kubeconfig: &Path) -> JoinSet<()> {
     // Set already when some other client was made before.
@@ -63,18 +69,22 @@ async fn occupy(plane: &ControlPlane, kubeconfig: &Path) -> JoinSet<()> {
     let connector = TlsConnector::from(Arc::new(config.rustls_client_config().unwrap()));
     let address = plane.url().strip_prefix("https://").unwrap().to_owned();
     let mut occupants = JoinSet::new();
-    occupants.spawn(async move {
-        loop {
-            let connection = TcpStream::connect(&address).await.unwrap();
-            let host = "127.0.0.1".try_into().unwrap();
-            let mut connection = connector.connect(host, connection).await.unwrap();
-            let head = "PATCH /api/v1/namespaces/default/configmaps/overload HTTP/1.1\r\nhost: x\r\n\
-                        content-type: application/merge-patch+json\r\ncontent-length: 100\r\n\r\n";
-            connection.write_all(head.as_bytes()).await.unwrap();
-            // An answer means that another request was served just then.
-            let _ = connection.read(&mut [0; 1]).await;
-        }
-    });
+    for _ in 0..OCCUPANTS {
+        let (connector, address) = (connector.clone(), address.clone());
+        occupants.spawn(async move {
+            loop {
+                let connection = TcpStream::connect(&address).await.unwrap();
+                let host = "127.0.0.1".try_into().unwrap();
+                let mut connection = connector.connect(host, connection).await.unwrap();
+                let head = "PATCH /api/v1/namespaces/default/configmaps/overload HTTP/1.1\r\nhost: x\r\n\
+                            content-type: application/merge-patch+json\r\ncontent-length: 100\r\n\r\n";
+                connection.write_all(head.as_bytes()).await.unwrap();
+                // An answer means that another request was served just then.
+                let _ = connection.read(&mut [0; 1]).await;
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+    }
     occupants
 }
 
